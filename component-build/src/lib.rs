@@ -1,0 +1,92 @@
+//! Builds a WASM component from a crate of this workspace: a nested cargo makes the core module, `wit-component` wraps it.
+//!
+//! It must never write outside the target directory it is given, never inherit flags that would change the artefact,
+//! and never leave a path of the building machine in it: a component is pinned by its SHA-256, so equal sources have to
+//! give equal bytes wherever they are built.
+
+mod cargo;
+mod encode;
+
+use std::path::PathBuf;
+
+/// The target of the core module: no WASI and no host functions, hence nothing to import.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The cargo profile, declared in the workspace's `Cargo.toml`: release, but every dependency at full optimisation.
+pub const PROFILE: &str = "component";
+
+/// What to build, and where to put it.
+#[derive(Debug, Clone, Copy)]
+pub struct ComponentSpec<'a> {
+    /// Folder of the workspace's `Cargo.toml` and `Cargo.lock`.
+    pub workspace_root: &'a std::path::Path,
+    /// Name of the package whose library is the component.
+    pub package: &'a str,
+    /// Target directory of the nested cargo. Must not be the one of an outer cargo: the two would wait for each other.
+    pub target_dir: &'a std::path::Path,
+    /// Cargo features of the package to switch on.
+    pub features: &'a [&'a str],
+}
+
+/// Why there is no component.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The compiler has no standard library for the target.
+    #[error(
+        "the Rust target {TARGET} is not installed, so the component cannot be built; run `rustup target add {TARGET}`"
+    )]
+    TargetMissing,
+    /// A program could not be started, or answered nonsense.
+    #[error("cannot run `{program}`: {detail}; is the Rust toolchain complete?")]
+    Tool {
+        /// The program.
+        program: String,
+        /// What happened.
+        detail: String,
+    },
+    /// The nested cargo failed; its messages went to stderr.
+    #[error("cargo could not build `{package}` for {TARGET} ({status}); its messages stand above")]
+    Build {
+        /// The package.
+        package: String,
+        /// How cargo ended.
+        status: String,
+    },
+    /// The core module does not make a component.
+    #[error(
+        "{} is a WASM module but does not make a component: {detail}; the crate has to export the world in wit/",
+        path.display()
+    )]
+    Encode {
+        /// The core module.
+        path: PathBuf,
+        /// What the encoder said.
+        detail: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+/// Builds the component and gives the path of the file, `<target_dir>/<package>.component.wasm`.
+///
+/// A second call without a change costs the nested cargo's freshness check and one encoding, and leaves the file and its
+/// time untouched.
+///
+/// # Errors
+/// [`Error`]: the target is missing, cargo fails, or the module does not export the world.
+pub fn build(spec: ComponentSpec<'_>) -> Result<PathBuf, Error> {
+    let module = cargo::compile(spec)?;
+    let component = encode::component(&module)?;
+    let path = spec.target_dir.join(format!("{}.component.wasm", spec.package));
+    encode::write_if_changed(&path, &component)?;
+    Ok(path)
+}

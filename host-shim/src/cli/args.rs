@@ -1,0 +1,397 @@
+//! The command line of `innertrail`: every command, option and default, and what `--help` says of them.
+//!
+//! Must never open a file, read the environment or decide anything beyond the form of a value.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::{self, DEFAULT_DATA_DIR, GateCodec};
+use crate::exit;
+
+/// The configuration file that is read when none is named, in the working directory.
+pub const DEFAULT_CONFIG: &str = "innertrail.yaml";
+
+/// The audit trail of Alibaba Cloud OSS, sealed in one dedicated Logstore, readable by standard tools.
+#[derive(Debug, Parser)]
+#[command(name = "innertrail", version, after_help = exit::HELP, max_term_width = 100, arg_required_else_help = false)]
+pub struct Args {
+    /// What all commands take.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Form of the log lines on standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// Log more; twice for even more
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Log errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Pull operation logs from the sources and seal them in the dedicated Logstore
+    ///
+    /// With --config the sources of that file are read. With --include, and no file, the named files are: everything
+    /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration.
+    Run(RunArgs),
+    /// Route the events of an agent, from standard input to standard output
+    ///
+    /// Only operation logs that bear a valid seal of this trail reach the dedicated Logstore; anything else that is
+    /// addressed to it goes to quarantine, and all other events pass unchanged.
+    Gate(GateArgs),
+    /// Check a configuration file and start nothing
+    ///
+    /// Prints every finding as file:line:column with what to do about it, and exits with 1 if there is any.
+    Check(CheckArgs),
+    /// Run your own events through the rooms and hold the result against what you expect
+    ///
+    /// Each PATH is a folder of fixtures, or one fixture. Exits with 1 if any differs.
+    Test(TestArgs),
+    /// Say what a Logstore holds, how far the sources are, and what stands still
+    Status(StatusArgs),
+    /// Ask a Logstore with SQL
+    ///
+    /// The Logstore is opened read-only; it may be in use by `innertrail run` at the same time.
+    Query(QueryArgs),
+    /// Print the newest records
+    Tail(TailArgs),
+    /// Tell what each room did with one event, and why
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of the configuration file
+    Schema,
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct RunArgs {
+    /// Configuration file [default: innertrail.yaml, unless --include is given]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the Logstore and the checkpoints; overrides `data_dir` of the configuration
+    #[arg(long, value_name = "DIR", value_parser = data_dir)]
+    pub data_dir: Option<PathBuf>,
+    /// End when all was read, instead of waiting for more
+    #[arg(long)]
+    pub once: bool,
+    /// Files to read, without a configuration file; may be given several times
+    #[arg(long, value_name = "GLOB", value_parser = config::parse_path, conflicts_with = "config")]
+    pub include: Vec<String>,
+    /// Name of the trail for --include [default: quickstart]
+    #[arg(long, value_name = "NAME", value_parser = config::parse_trail, conflicts_with = "config", requires = "include")]
+    pub trail: Option<String>,
+    /// Form of what is printed at the end
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+impl RunArgs {
+    /// The file to read; `None` when the files on the command line take its place.
+    #[must_use]
+    pub fn config_path(&self) -> Option<&Path> {
+        self.include.is_empty().then(|| self.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG)))
+    }
+}
+
+/// Options of `gate`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct GateArgs {
+    /// Encoding of the events, in and out; overrides `gate.codec` of the configuration
+    #[arg(long, value_enum, value_name = "CODEC")]
+    pub codec: Option<GateCodec>,
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Folder of the Logstore; overrides `data_dir` of the configuration
+    #[arg(long, value_name = "DIR", value_parser = data_dir)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Options of `check`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct CheckArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Form of the findings
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// Options of `test`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct TestArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Folders of fixtures, or fixtures
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Options of `status`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct StatusArgs {
+    /// Where the Logstore is.
+    #[command(flatten)]
+    pub data: DataDirArg,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// Options of `query`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct QueryArgs {
+    /// Where the Logstore is.
+    #[command(flatten)]
+    pub data: DataDirArg,
+    /// Store to ask
+    #[arg(long, value_enum, default_value_t, value_name = "STORE")]
+    pub store: Store,
+    /// Form of the rows
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: QueryFormat,
+    /// Seconds after which the query is given up
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout_secs: u64,
+    /// Most rows that are printed; what is left out is said on standard error
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub max_rows: u64,
+    /// The query, one SELECT
+    #[arg(value_name = "SQL")]
+    pub sql: String,
+}
+
+/// Options of `tail`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct TailArgs {
+    /// Where the Logstore is.
+    #[command(flatten)]
+    pub data: DataDirArg,
+    /// Store to read
+    #[arg(long, value_enum, default_value_t, value_name = "STORE")]
+    pub store: Store,
+    /// Records to begin with
+    #[arg(short = 'n', value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub lines: u64,
+    /// Go on with new records as they become durable
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Form of the records
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: TailFormat,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ExplainArgs {
+    /// Where the Logstore is.
+    #[command(flatten)]
+    pub data: DataDirArg,
+    /// Id of the event: `eventId` or `EventID`
+    #[arg(value_name = "EVENT_ID")]
+    pub event_id: String,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// A configuration file that may be left to its default place.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ConfigArg {
+    /// Configuration file [default: innertrail.yaml]
+    #[arg(long = "config", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+impl ConfigArg {
+    /// The named file, or the default one.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG))
+    }
+}
+
+/// The folder of a Logstore that is only read.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct DataDirArg {
+    /// Folder of the Logstore
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA_DIR, value_parser = data_dir)]
+    pub data_dir: PathBuf,
+}
+
+/// Form of an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: one JSON document
+    Json,
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+/// Form of the rows of a query.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    /// A table for people
+    #[default]
+    Text,
+    /// One JSON array
+    Json,
+    /// One JSON object a line
+    Ndjson,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+/// Form of the records of `tail`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum TailFormat {
+    /// One line a record, for people
+    #[default]
+    Text,
+    /// The event as JSON, one a line
+    Json,
+    /// Vector's `native_json`, one a line
+    NativeJson,
+}
+
+/// A store under the data folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Store {
+    /// The dedicated Logstore
+    #[default]
+    Log,
+    /// What was refused or could not be decoded, raw
+    Quarantine,
+    /// What passed untouched
+    Passthrough,
+}
+
+fn data_dir(text: &str) -> Result<PathBuf, String> {
+    config::parse_path(text).map(PathBuf::from)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(std::iter::once("innertrail").chain(line.split(' ').filter(|word| !word.is_empty())))
+    }
+
+    #[test]
+    fn definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    /// The long help of every command, one snapshot each, at a fixed width.
+    #[test]
+    fn help_of_every_command() {
+        let mut root = Args::command().term_width(100);
+        root.build();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| {
+            insta::assert_snapshot!("help", root.render_long_help().to_string());
+            for command in root.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+                let name = format!("help_{}", command.get_name());
+                insta::assert_snapshot!(name, command.render_long_help().to_string());
+            }
+        });
+    }
+
+    #[test]
+    fn a_run_reads_a_file_or_the_named_globs() {
+        let path = |line: &str| match parse(line).unwrap().command {
+            Command::Run(run) => run.config_path().map(Path::to_owned),
+            _ => panic!("not run"),
+        };
+        assert_eq!(path("run"), Some(DEFAULT_CONFIG.into()));
+        assert_eq!(path("run --config c.yaml --once"), Some("c.yaml".into()));
+        assert_eq!(path("run --include a --include b --trail oss-audit"), None);
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        let before = parse("-vv --log-format json schema").unwrap().global;
+        let after = parse("schema -vv --log-format json").unwrap().global;
+        assert_eq!((before.verbose, before.log_format), (2, LogFormat::Json));
+        assert_eq!((after.verbose, after.log_format), (2, LogFormat::Json));
+    }
+
+    #[test]
+    fn query_and_tail_take_what_they_say() {
+        let query = parse("query --store quarantine --format ndjson --max-rows 5 --timeout-secs 2 SELECT").unwrap();
+        let Command::Query(query) = query.command else { panic!("not query") };
+        assert_eq!((query.store, query.format), (Store::Quarantine, QueryFormat::Ndjson));
+        assert_eq!((query.max_rows, query.timeout_secs, query.sql.as_str()), (5, 2, "SELECT"));
+        assert_eq!(query.data.data_dir, Path::new(DEFAULT_DATA_DIR));
+        let Command::Tail(tail) = parse("tail -n 0 -f --format native_json").unwrap().command else {
+            panic!("not tail")
+        };
+        assert_eq!((tail.lines, tail.follow, tail.format), (0, true, TailFormat::NativeJson));
+    }
+
+    #[test]
+    fn wrong_lines_are_refused_as_usage() {
+        let table = [
+            ("", ErrorKind::MissingSubcommand),
+            ("verify", ErrorKind::InvalidSubcommand),
+            ("run --config a --include b", ErrorKind::ArgumentConflict),
+            ("run --trail oss-audit", ErrorKind::MissingRequiredArgument),
+            ("run --include a --trail main", ErrorKind::ValueValidation),
+            ("run --data-dir=", ErrorKind::ValueValidation),
+            ("gate --codec yaml", ErrorKind::InvalidValue),
+            ("query --max-rows 0 x", ErrorKind::ValueValidation),
+            ("query", ErrorKind::MissingRequiredArgument),
+            ("test", ErrorKind::MissingRequiredArgument),
+            ("-v -q schema", ErrorKind::ArgumentConflict),
+        ];
+        for (line, kind) in table {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.kind(), kind, "{line}");
+            assert_eq!(error.exit_code(), i32::from(exit::USAGE), "{line}");
+        }
+    }
+}

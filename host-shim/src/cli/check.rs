@@ -1,0 +1,103 @@
+//! `innertrail check`: is the configuration sound, is the component the right one, can the data directory be used?
+//!
+//! It starts nothing and writes nothing into the Logstore.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::args::{CheckArgs, Format};
+use super::{Failure, Outcome, print};
+use crate::config::{Config, ConfigError, Source};
+use crate::runtime::{EMBEDDED, MAX_COMPONENT_BYTES, Session, Transform};
+use crate::{exit, fetch, setup};
+
+pub(super) fn run(args: &CheckArgs) -> Outcome {
+    let config = match Config::load(args.config.path()) {
+        Ok(config) => config,
+        Err(error) => return unsound(args, error),
+    };
+    let component = setup::component(&config)?;
+    let description = component.describe().map_err(setup::SetupError::from)?;
+    Transform::open(&component, &config.transform_json()).map_err(setup::SetupError::from)?;
+    let size = match &config.plugin.path {
+        Some(path) => std::fs::metadata(path)?.len(),
+        None => EMBEDDED.len() as u64,
+    };
+    let mut findings = Vec::new();
+    let mut sources = serde_json::Map::new();
+    for (name, source) in &config.sources {
+        Session::open(&component, &config.source_json(name).unwrap_or_default(), &[]).map_err(setup::SetupError::from)?;
+        let Source::File(file) = source;
+        let matched = match fetch::list(&file.include, &file.exclude) {
+            Ok((found, notes)) => {
+                findings.extend(notes.into_iter().map(|note| format!("source {name}: {note}")));
+                found.len()
+            }
+            Err(why) => return Err(Failure::Usage(anyhow::anyhow!("source {name}: {why}"))),
+        };
+        if matched == 0 {
+            findings.push(format!("source {name}: no file matches {}", file.include.join(", ")));
+        }
+        sources.insert(name.clone(), json!({ "type": "file", "files": matched }));
+    }
+    findings.extend(unusable(&config.data_dir));
+    let report = json!({
+        "logstore": config.dedicated_logstore(),
+        "component": {
+            "origin": component.origin(), "name": description.name, "version": description.version,
+            "bytes": size, "largest": MAX_COMPONENT_BYTES, "sha256": component.sha256(), "imports": [],
+        },
+        "products": config.route.products,
+        "sources": sources,
+        "findings": findings,
+    });
+    show(args, &report, &findings)
+}
+
+fn show(args: &CheckArgs, report: &serde_json::Value, findings: &[String]) -> Outcome {
+    if args.format == Format::Json {
+        print(&serde_json::to_string_pretty(report).map_err(io::Error::from)?)?;
+    } else {
+        let c = &report["component"];
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "{name:<20}{value}");
+        };
+        let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        line("dedicated Logstore", plain(&report["logstore"]));
+        line("component", format!("{} {} {}", plain(&c["name"]), plain(&c["version"]), plain(&c["origin"])));
+        line("  size", format!("{} bytes", c["bytes"]));
+        line("  sha256", plain(&c["sha256"]));
+        line("  imports", "none".to_owned());
+        if let Some(sources) = report["sources"].as_object() {
+            for (name, source) in sources {
+                line(&format!("source {name}"), format!("{} files match", source["files"]));
+            }
+        }
+        for finding in findings {
+            line("FOUND", finding.clone());
+        }
+        print(&text)?;
+    }
+    Ok(if findings.is_empty() { exit::OK } else { exit::FOUND })
+}
+
+fn unsound(args: &CheckArgs, error: ConfigError) -> Outcome {
+    if args.format == Format::Json {
+        print(&serde_json::to_string_pretty(&json!({ "config": error.findings() })).map_err(io::Error::from)?)?;
+    }
+    Err(error.into())
+}
+
+/// Why a run could not write here. The directory is only looked at: `check` makes nothing.
+fn unusable(dir: &Path) -> Option<String> {
+    let existing = dir.ancestors().find(|d| d.exists() && !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let meta = std::fs::metadata(existing).ok()?;
+    if !meta.is_dir() {
+        return Some(format!("data_dir {}: {} is not a directory", dir.display(), existing.display()));
+    }
+    meta.permissions().readonly().then(|| format!("data_dir {}: {} is read-only", dir.display(), existing.display()))
+}

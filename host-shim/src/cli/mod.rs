@@ -1,0 +1,147 @@
+//! The command line: from arguments to a room and back to an exit code.
+//!
+//! Every error reaches the user here, once, as one message that says what to do; nothing below prints one.
+
+pub mod args;
+mod check;
+mod explain;
+mod fixtures;
+mod gate;
+mod query;
+mod run;
+mod status;
+mod tail;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::config::{Config, ConfigError};
+use crate::exit;
+use crate::setup::SetupError;
+use args::{Args, Command, GlobalArgs, LogFormat};
+
+/// How a command failed: decides the exit code.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Exit code 2: nothing was started.
+    Usage(anyhow::Error),
+    /// Exit code 3: it was started, and failed.
+    Runtime(anyhow::Error),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.into())
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        Self::Usage(error.into())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Runtime(error.into())
+    }
+}
+
+/// What a command gives back: an exit code of its own, or a failure.
+pub(crate) type Outcome = Result<u8, Failure>;
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { exit::OK };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let log = Log::new(&args.global);
+    let outcome = match args.command {
+        Command::Run(args) => run::run(&args, &log),
+        Command::Gate(args) => gate::run(&args, &log),
+        Command::Check(args) => check::run(&args),
+        Command::Test(args) => fixtures::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Query(args) => query::run(&args),
+        Command::Tail(args) => tail::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Schema => print(&Config::json_schema()),
+        Command::Completions(args) => completions(&args),
+    };
+    match outcome {
+        Ok(code) => code.into(),
+        // The reader of a pipe went away: that is its right.
+        Err(Failure::Runtime(error)) if is_broken_pipe(&error) => exit::OK.into(),
+        Err(Failure::Usage(error)) => report(&log, &error, exit::USAGE),
+        Err(Failure::Runtime(error)) => report(&log, &error, exit::RUNTIME),
+    }
+}
+
+fn report(log: &Log, error: &anyhow::Error, code: u8) -> ExitCode {
+    log.line("error", &format!("{error:#}"));
+    code.into()
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn completions(args: &args::CompletionsArgs) -> Outcome {
+    let mut out = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), "innertrail", &mut out);
+    io::stdout().write_all(&out)?;
+    Ok(exit::OK)
+}
+
+/// Prints to stdout, ending with a newline.
+pub(crate) fn print(text: &str) -> Outcome {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    Ok(exit::OK)
+}
+
+/// The shim's own log, on stderr.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Log {
+    json: bool,
+    quiet: bool,
+    pub(crate) verbose: bool,
+}
+
+impl Log {
+    fn new(global: &GlobalArgs) -> Self {
+        Self { json: global.log_format == LogFormat::Json, quiet: global.quiet, verbose: global.verbose > 0 }
+    }
+
+    /// One line. `error` is written even when quiet.
+    pub(crate) fn line(&self, level: &str, message: &str) {
+        if self.quiet && level != "error" {
+            return;
+        }
+        let mut err = io::stderr().lock();
+        // A log that cannot be written must not stop the pipeline.
+        let _ = if self.json {
+            let now = crate::clock::now_ms();
+            writeln!(err, "{}", serde_json::json!({ "time_ms": now, "level": level, "message": message }))
+        } else {
+            message.lines().try_for_each(|line| writeln!(err, "{level}: {}", crate::show::Safe(line)))
+        };
+    }
+}
+
+/// Whether stderr is a terminal on which progress can be drawn.
+pub(crate) fn draws_progress(log: &Log) -> bool {
+    use std::io::IsTerminal;
+    !log.quiet && !log.json && io::stderr().is_terminal()
+}

@@ -1,0 +1,114 @@
+//! `innertrail run`: the source role. Reads the sources, keeps what they hold, sums up.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::anyhow;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::{Format, RunArgs};
+use super::{Failure, Log, Outcome, draws_progress};
+use crate::config::{Config, Source};
+use crate::exit;
+use crate::pipeline::{Notice, Pipeline, PipelineError};
+
+pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
+    let config = load(args)?;
+    if config.sources.is_empty() {
+        let help = "name one under `sources:`, or give files with --include";
+        return Err(Failure::Usage(anyhow!("there is no source to run; {help}")));
+    }
+    let stop = stop_flag()?;
+    let mut pipeline = Pipeline::open(&config)?;
+    let result = watch(&mut pipeline, &stop, log);
+    let status = pipeline.status();
+    let failed = pipeline.failed().clone();
+    let closed = result.and_then(|()| pipeline.close());
+    let mut out = io::stdout().lock();
+    match args.format {
+        Format::Text => out.write_all(status.text().as_bytes())?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string(&status).map_err(io::Error::from)?)?,
+    }
+    out.flush()?;
+    closed.map_err(|e: PipelineError| Failure::Runtime(e.into()))?;
+    if let Some((source, why)) = failed.first_key_value() {
+        return Err(Failure::Runtime(anyhow!("source {source} failed: {why}")));
+    }
+    if !status.conserved {
+        return Err(Failure::Runtime(anyhow!("the counts do not add up (I7); please report this")));
+    }
+    Ok(exit::OK)
+}
+
+fn load(args: &RunArgs) -> Result<Config, Failure> {
+    let mut config = match args.config_path() {
+        Some(path) => Config::load(path)?,
+        None => Config::default_for_quickstart(args.trail.as_deref(), args.include.clone(), args.data_dir.clone())?,
+    };
+    if let Some(dir) = &args.data_dir {
+        config.data_dir.clone_from(dir);
+    }
+    if args.once {
+        for source in config.sources.values_mut() {
+            let Source::File(file) = source;
+            file.follow = false;
+        }
+    }
+    Ok(config)
+}
+
+/// Set by the first SIGINT or SIGTERM; a second one ends the process at once.
+pub(super) fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(exit::RUNTIME), Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+fn watch(pipeline: &mut Pipeline, stop: &AtomicBool, log: &Log) -> Result<(), PipelineError> {
+    let bar = draws_progress(log).then(progress_bar);
+    let result = pipeline.run(stop, &mut |notice| match notice {
+        Notice::Note(source, note) => aside(bar.as_ref(), || log.line("warning", &format!("source {source}: {note}"))),
+        Notice::State(source, state) if log.verbose => {
+            aside(bar.as_ref(), || log.line("info", &format!("source {source} is {state}")));
+        }
+        Notice::State(..) => {}
+        Notice::Progress(records, bytes) => {
+            if let Some(bar) = &bar {
+                bar.set_position(bytes);
+                bar.set_message(format!("{records} events in the Logstore"));
+            }
+        }
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let stats = pipeline.component_stats();
+    if stats.restarts > 0 {
+        let text = format!(
+            "the component failed: {} traps, {} deadlines, {} memory, {} contract; {} records are in quarantine for it",
+            stats.traps, stats.deadlines, stats.memory, stats.contract, stats.poisoned
+        );
+        log.line("warning", &text);
+    }
+    result
+}
+
+fn aside(bar: Option<&ProgressBar>, print: impl FnOnce()) {
+    match bar {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
+
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes} read ({bytes_per_sec}), {msg}, {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
+}

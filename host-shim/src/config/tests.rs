@@ -1,0 +1,331 @@
+//! Whole files in, configurations or findings out.
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsString;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn lookup(name: &str) -> Option<OsString> {
+    match name {
+        "ACCOUNT" => Some("1000000000000001".into()),
+        "POLL" => Some("9".into()),
+        "FOLLOW" => Some("false".into()),
+        "YAML" => Some("x\nsinks: {}".into()),
+        "SECRET" => Some("hunter2".into()),
+        _ => None,
+    }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("c.yaml"), text, &lookup)
+}
+
+/// Holds `text` against `snapshots/<name>.snap`, whatever the crate is called.
+pub(super) fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+/// The findings of `trail: oss-audit` and this.
+fn told(rest: &str) -> String {
+    match parse(&format!("trail: oss-audit\n{rest}")) {
+        Ok(_) => "fine\n".to_owned(),
+        Err(error) => format!("{error}\n"),
+    }
+}
+
+const FULL: &str = r#"
+trail: oss-audit
+account: "1000000000000001"
+region: cn-hangzhou
+data_dir: ./d
+sources:
+  oss_files:
+    type: file
+    include: ["./trail/**/*.gz", ./trail/*.json]
+    exclude: []
+    follow: true
+    poll_interval_secs: 5
+    object_names: ignore
+    read_bytes: 262144
+decode: { max_event_bytes: 4194304, max_depth: 64, max_decompressed_bytes: 1073741824, max_ratio: 1000 }
+redact: { keys: [phone], employee_id: hash }
+route: { products: [oss, kms], unsupported_products: passthrough, accounts: ["1000000000000002"] }
+logstore: { retention_days: 365, segment_rows: 32768, segment_bytes: 67108864, commit_bytes: 1048576, commit_interval_ms: 200 }
+plugin: { path: null, sha256: null, deadline_ms: 1000, memory_bytes: 67108864, interrupt: none, cache_dir: ./c }
+gate: { codec: json }
+"#;
+
+#[test]
+fn every_option_is_read() {
+    let config = parse(FULL).unwrap();
+    assert_eq!(config.dedicated_logstore(), "innertrail_oss-audit");
+    snapshot("every_option_is_read", &serde_json::to_string_pretty(&sorted(&config)).unwrap());
+}
+
+/// With keys in one order, whichever features of the JSON library the build has.
+fn sorted(config: &Config) -> serde_json::Value {
+    json_schema::tidy(serde_json::to_value(config).unwrap())
+}
+
+#[test]
+fn what_is_left_out_has_the_documented_default() {
+    let short = parse("trail: quickstart\nsources: {files: {type: file, include: ['*.json']}}").unwrap();
+    let quick = Config::default_for_quickstart(None, vec!["*.json".to_owned()], None).unwrap();
+    assert_eq!(short, quick);
+    assert_eq!(quick.logstore.retention_days, 180);
+}
+
+#[test]
+fn a_written_configuration_is_read_back_as_it_was() {
+    let config = parse(FULL).unwrap();
+    assert_eq!(parse(&serde_json::to_string_pretty(&config).unwrap()).unwrap(), config);
+}
+
+#[test]
+fn all_findings_come_at_once_in_order() {
+    let text = r#"trial: oss-audit
+account: 1000000000000001
+sources:
+  oss files: {type: file, include: [a]}
+  first:
+    type: files
+  second:
+    type: file
+    inclde: [a]
+    exclude: b
+    follow: yes
+    poll_interval_secs: 0
+    object_names: ignored
+    read_bytes: 256KiB
+    read_bytes: 4096
+decode: [1]
+redact: { keys: [1, x], employee_id: Hash }
+route: { products: [], accounts: [] }
+logstore: { retention_days: 4_000, segment_rows: "7", commit_bytes: 67108864, segment_bytes: 65536 }
+plugin: { path: ./x.wasm, sha256: }
+gate:
+"#;
+    snapshot("all_findings_come_at_once_in_order", &parse(text).unwrap_err().to_string());
+}
+
+#[test]
+fn types_are_named() {
+    let told: String = [
+        "region: true",
+        "region: 12",
+        "region: 0x1F",
+        "region: 1e3",
+        "region:",
+        "region: ~",
+        "region: null",
+        "region: [a]",
+        "region: {a: b}",
+        "region: CN",
+        "region: ''",
+        "data_dir: ''",
+        "data_dir: \"a\\nb\"",
+        "sources: []",
+        "sources: {a: x}",
+        "sources: {a: {include: [x]}}",
+        "sources: {a: {type: file}}",
+        "sources: {a: {type: file, include: []}}",
+        "sources: {a: {type: file, include: ['']}}",
+        "sources: {a: {type: file, include: x}}",
+        "decode: {max_depth: -1}",
+        "decode: {max_depth: 6.4}",
+        "decode: {max_depth: 99999999999999999999999}",
+        "decode: {max_depth: 1000}",
+        "decode: {max_depth: }",
+        "decode: {max_depth: \"64\"}",
+        "decode: {max_depth: 64 levels}",
+        "gate: {codec: 5}",
+        "gate: {codec: protobuf}",
+        "gate: {codec: }",
+        "plugin: {cache_dir: null}",
+        "plugin: {sha256: abc, path: x}",
+        "plugin: {sha256: null, path: null}",
+    ]
+    .iter()
+    .map(|line| format!("{line}\n  {}", told(line)))
+    .collect();
+    snapshot("types_are_named", &told);
+}
+
+#[test]
+fn names_of_trails() {
+    let told: String = [
+        "main",
+        "a1-_b2",
+        "oss-audit-",
+        "Oss-audit",
+        "'123456'",
+        "123456",
+        "[a, b]",
+        "a2345678901234567890123456789012345x7",
+        "",
+    ]
+    .iter()
+    .map(|name| match parse(&format!("trail: {name}")) {
+        Ok(config) => format!("{}\n", config.dedicated_logstore()),
+        Err(error) => format!("{error}\n"),
+    })
+    .collect();
+    snapshot("names_of_trails", &told);
+}
+
+#[test]
+fn the_command_line_judges_trails_as_the_file_does() {
+    for name in ["main", "oss-audit", "oss-audit-", "a_____b", "ab cdef", &"a".repeat(36), &"a".repeat(37)] {
+        assert_eq!(parse_trail(name).is_ok(), parse(&format!("trail: '{name}'")).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn one_dedicated_logstore_and_one_writer() {
+    let told: String = [
+        "sinks:\n  copy:\n    type: logstore\n    target: innertrail_oss-audit",
+        "sinks:\n  innertrail_oss-audit: {type: file}",
+        "logstores: [innertrail_oss-audit, innertrail_other]",
+        "logstore: {name: innertrail_other}",
+        "logstore: [{retention_days: 1}]",
+        "logstore: {}\nlogstore: {}",
+        "trails: [other-trail]",
+        "sources: {a: {type: file, include: [x], logstore: innertrail_oss-audit}}",
+        "gate: {target: [x, innertrail_oss-audit]}",
+    ]
+    .iter()
+    .map(|text| format!("--- {}\n{}", text.replace('\n', "\n    "), told(text)))
+    .collect();
+    snapshot("one_dedicated_logstore_and_one_writer", &told);
+}
+
+#[test]
+fn a_variable_takes_the_type_the_option_wants() {
+    let text = "trail: oss-audit\naccount: ${ACCOUNT}\nsources:\n  a:\n    type: file\n    include: ['${DIR:-.}/*.gz']\n    \
+                follow: \"${FOLLOW}\"\n    poll_interval_secs: ${POLL}\n    read_bytes: ${NO:-4096}\n";
+    let config = parse(text).unwrap();
+    let Source::File(file) = &config.sources["a"];
+    assert_eq!(config.account.as_deref(), Some("1000000000000001"));
+    assert_eq!((file.follow, file.poll_interval_secs, file.read_bytes), (false, 9, 4096));
+    assert_eq!(file.include, ["./*.gz"]);
+}
+
+#[test]
+fn variables_are_told_by_name_never_by_value() {
+    let told: String = [
+        "region: ${NO}",
+        "region: ${NO:?name the region}",
+        "data_dir: ${YAML}",
+        "decode: {max_depth: \"${SECRET}\"}",
+        "decode: {max_depth: \"1${SECRET}\"}",
+        "decode: {max_depth: \"1_${POLL}\"}",
+        "region: \"X${SECRET}\"",
+        "gate: {codec: \"${SECRET}\"}",
+        "account: \"${SECRET}\"",
+        "\"${SECRET}\": 1",
+    ]
+    .iter()
+    .map(|line| format!("{line}\n  {}", told(line)))
+    .collect();
+    assert!(!told.contains("hunter2"));
+    snapshot("variables_are_told_by_name_never_by_value", &told);
+}
+
+#[test]
+fn rules_between_options() {
+    let hash = "0".repeat(64);
+    let told: String = [
+        "plugin: {path: x.wasm}".to_owned(),
+        format!("plugin: {{sha256: '{hash}'}}"),
+        format!("plugin: {{path: x.wasm, sha256: '{hash}'}}"),
+        "route: {accounts: ['1']}".to_owned(),
+        "account: '2'\nroute: {accounts: ['1']}".to_owned(),
+        "logstore: {commit_bytes: 2097152, segment_bytes: 1048576}".to_owned(),
+        "logstore: {segment_bytes: 65536}".to_owned(),
+        "decode: {max_event_bytes: 2097152, max_decompressed_bytes: 1048576}".to_owned(),
+        format!("redact: {{keys: [{}]}}", "密".repeat(21)),
+        format!("redact: {{keys: [{}]}}", "密".repeat(22)),
+    ]
+    .iter()
+    .map(|line| format!("{line}\n  {}", told(line)))
+    .collect();
+    snapshot("rules_between_options", &told);
+}
+
+#[test]
+fn the_plugin_is_told_what_it_needs() {
+    let mut config = parse(FULL).unwrap();
+    config.set_once();
+    assert_eq!(config.source_json("other"), None);
+    let told = format!("{}\n{}", config.source_json("oss_files").unwrap(), config.transform_json());
+    snapshot("the_plugin_is_told_what_it_needs", &told);
+}
+
+#[test]
+fn the_command_line_is_checked_as_well() {
+    let globs = || vec!["*.gz".to_owned()];
+    let quick =
+        |trail: &str, include, dir: &str| Config::default_for_quickstart(Some(trail), include, Some(dir.into()));
+    assert_eq!(quick("oss-audit", globs(), "d").unwrap().data_dir, Path::new("d"));
+    let told: Vec<String> = [
+        quick("main", globs(), "d"),
+        quick("Main-1", globs(), "d"),
+        quick("oss-audit", vec![], "d"),
+        quick("oss-audit", vec!["a\0".into()], "d"),
+        quick("oss-audit", globs(), ""),
+    ]
+    .into_iter()
+    .map(|result| result.unwrap_err().to_string())
+    .collect();
+    snapshot("the_command_line_is_checked_as_well", &told.join("\n"));
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = |name: &str, bytes: &[u8]| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let text = Config::load(&file).unwrap_err().to_string();
+        text.replace(&dir.path().display().to_string(), "DIR")
+    };
+    let limit = usize::try_from(MAX_FILE_BYTES).unwrap();
+    assert!(told("large.yaml", &vec![b'#'; limit + 1]).starts_with("DIR/large.yaml: larger than 1048576 bytes"));
+    assert!(told("fits.yaml", &vec![b'#'; limit]).starts_with("DIR/fits.yaml:1:1: the file holds no options"));
+    assert!(told("latin.yaml", b"trail: \xe9").starts_with("DIR/latin.yaml: not UTF-8 from byte 7 on"));
+    assert!(matches!(Config::load(dir.path()).unwrap_err(), ConfigError::Unreadable { .. }));
+    assert!(matches!(Config::load(&dir.path().join("none")).unwrap_err(), ConfigError::Unreadable { .. }));
+}
+
+/// A file of the largest size and of the worst shapes is answered in bounded time.
+#[test]
+fn large_nonsense_is_answered_soon() {
+    let limit = usize::try_from(MAX_FILE_BYTES).unwrap();
+    let shapes = ["a", "[", "- ", "a: ", "{a", "\"", "?", "&a ", "'\n", "$", "${", "a:\n", "| \n", "# \n"];
+    for shape in shapes {
+        let start = std::time::Instant::now();
+        assert!(parse(&shape.repeat(limit / shape.len())).is_err());
+        assert!(start.elapsed().as_secs() < 20, "{shape:?} took {:?}", start.elapsed());
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_mistyped_key_is_always_found_and_never_fatal(key in "[a-z_]{1,20}", value in "[a-z0-9{}\\[\\]:,\"' ]{0,12}") {
+        let known = json_schema::value()["properties"].get(&key).is_some();
+        prop_assume!(!known);
+        let text = format!("trail: oss-audit\n{key}: {value}\n");
+        prop_assert!(parse(&text).is_err(), "{}", text);
+    }
+
+    #[test]
+    fn numbers_keep_their_bounds(number in any::<u64>()) {
+        let read = parse(&format!("trail: oss-audit\nlogstore: {{commit_interval_ms: {number}}}"));
+        prop_assert_eq!(read.is_ok(), (1..=60_000).contains(&number));
+    }
+}

@@ -1,0 +1,20 @@
+//! The host shim: gives the component I/O, keeps what it produced, and connects it to log agents.
+//!
+//! Rooms: [`config`] and [`cli`] on the outside; [`runtime`] runs the component, [`fetch`] reads files for it,
+//! [`pipeline`] is the one file that wires them to the Logstore. Nothing here may parse an event: that is the
+//! component's, and stays in its sandbox.
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod exit;
+pub mod fetch;
+pub mod gate;
+pub mod layout;
+pub mod pipeline;
+pub mod rehearsal;
+pub mod runtime;
+pub mod seal_mark;
+pub mod setup;
+pub mod show;
+pub mod status;

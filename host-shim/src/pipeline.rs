@@ -1,0 +1,525 @@
+//! The one file that wires the rooms together: source → transform → Logstore.
+//!
+//! A checkpoint goes into the same transaction as the records it covers, so it never passes the last durable record
+//! (I2), and a crash at any moment leaves counts as if it had not been. Nothing is acknowledged before the fsync (I1).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use innertrail_logstore::{Transaction, Writer};
+
+use crate::clock;
+use crate::config::{Config, Source};
+use crate::fetch::{self, Files};
+use crate::layout::{self, HostRows};
+use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, File as FileParam, FileBytes, ObjectCheck, Outcome, State};
+use crate::runtime::wit::transform::{Claim, Codec, Encoding, Fault, Frame, Provenance, Routed};
+use crate::runtime::{
+    Bisector, BisectorConfig, CallError, Input, LoadedComponent, Native, OpenError, Poisoned, RunError, RunStats, Session,
+    Transform,
+};
+use crate::seal_mark::SealKey;
+use crate::setup::{self, SetupError};
+use crate::status::{DUPLICATE_KEYS, FRAMING_BYTES, REASON, REDACTED, SOURCE, STATE, Status, TRANSFORM};
+
+/// Longest sleep between two looks at whether to stop.
+const NAP: Duration = Duration::from_millis(50);
+
+/// Bytes of an abandoned file that go into one quarantine record.
+const ABANDONED_PIECE: u32 = 1 << 20;
+
+/// Why a running pipeline ended. Nothing is lost: everything up to the last commit is durable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The Logstore failed.
+    #[error(transparent)]
+    Logstore(#[from] innertrail_logstore::Error),
+    /// The component failed for good.
+    #[error("source {source_name}: {error}")]
+    Run {
+        /// The source.
+        source_name: String,
+        /// What happened.
+        error: RunError,
+    },
+    /// A session could not be opened.
+    #[error("source {source_name}: {error}")]
+    Open {
+        /// The source.
+        source_name: String,
+        /// What happened.
+        error: OpenError,
+    },
+    /// A session failed twice without a file to blame.
+    #[error("source {source_name}: the component failed twice without a file at hand: {error}")]
+    Step {
+        /// The source.
+        source_name: String,
+        /// What happened.
+        error: CallError,
+    },
+}
+
+/// Something to tell people while it runs.
+#[derive(Debug, Clone)]
+pub enum Notice<'a> {
+    /// A note of a source.
+    Note(&'a str, String),
+    /// A source's new state.
+    State(&'a str, String),
+    /// A commit is durable: records so far, input bytes so far.
+    Progress(u64, u64),
+}
+
+/// The rooms, wired.
+pub struct Pipeline {
+    config: Config,
+    component: LoadedComponent,
+    bisector: Bisector,
+    native: HostNative,
+    writer: Writer,
+    txn: Transaction,
+    begun: Instant,
+    failed: BTreeMap<String, String>,
+}
+
+/// What only the host can do for the transform: keys and rows of its own making.
+pub(crate) struct HostNative {
+    pub(crate) key: SealKey,
+    pub(crate) rows: HostRows,
+}
+
+impl Native for HostNative {
+    fn sealed(&mut self, claims: &[Claim]) -> Vec<u32> {
+        self.key.valid(claims)
+    }
+
+    fn quarantine_row(&mut self, poisoned: &Poisoned<'_>) -> Vec<u8> {
+        self.rows.poison(poisoned)
+    }
+}
+
+/// One source and what it waits for.
+struct Running {
+    name: String,
+    session: Session,
+    files: Files,
+    /// What the globs of the configuration matched. The component is not trusted to read anything else.
+    listed: BTreeSet<String>,
+    /// The file that was asked for last, to blame when the component fails.
+    at_file: Option<String>,
+    /// Where the component failed last time, to know when it fails there again.
+    failed_at: Option<Option<String>>,
+    next: Next,
+}
+
+enum Next {
+    Step(Box<Answer>),
+    Wake(Instant),
+    Over,
+}
+
+/// What happened, owned, until it is handed in.
+enum Answer {
+    Started,
+    Woke,
+    Files(Vec<fetch::Found>),
+    Bytes(Vec<u8>, bool),
+    Failed(String),
+    Abandoned(String),
+}
+
+impl Pipeline {
+    /// Starts everything that a configuration names, recovering the Logstore where needed.
+    ///
+    /// # Errors
+    /// See [`SetupError`]; nothing was started then.
+    pub fn open(config: &Config) -> Result<Self, SetupError> {
+        let component = setup::component(config)?;
+        let description = component.describe()?;
+        let transform = Transform::open(&component, &config.transform_json())?;
+        let writer = setup::writer(config, &description)?;
+        let native = HostNative { key: setup::seal_key(config)?, rows: HostRows::new(writer.layout()) };
+        let mut txn = writer.begin();
+        if writer.state().checkpoint(TRANSFORM) != Some(config.transform_json().as_bytes()) {
+            txn.checkpoint(TRANSFORM, config.transform_json().as_bytes());
+        }
+        Ok(Self {
+            bisector: Bisector::new(transform, BisectorConfig::default()),
+            config: config.clone(),
+            component,
+            native,
+            txn,
+            writer,
+            begun: Instant::now(),
+            failed: BTreeMap::new(),
+        })
+    }
+
+    /// The Logstore's counters.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::new(&self.config.trail, self.writer.state())
+    }
+
+    /// What the component did wrong so far.
+    #[must_use]
+    pub fn component_stats(&self) -> RunStats {
+        self.bisector.stats()
+    }
+
+    /// Sources that ended in failure, and why.
+    #[must_use]
+    pub fn failed(&self) -> &BTreeMap<String, String> {
+        &self.failed
+    }
+
+    /// Runs all sources until they are finished or `stop` is set, then seals the tail.
+    ///
+    /// # Errors
+    /// See [`PipelineError`].
+    pub fn run(&mut self, stop: &AtomicBool, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
+        let names: Vec<String> = self.config.sources.keys().cloned().collect();
+        let mut sources = Vec::with_capacity(names.len());
+        for name in names {
+            let session = self.session(&name)?;
+            let next = Next::Step(Box::new(Answer::Started));
+            sources.push(Running { name, session, files: Files::default(), listed: BTreeSet::new(), at_file: None, failed_at: None, next });
+        }
+        while !stop.load(Ordering::Relaxed) && sources.iter().any(|s| !matches!(s.next, Next::Over)) {
+            self.turn(&mut sources, stop, tell)?;
+        }
+        self.commit(tell)?;
+        Ok(())
+    }
+
+    /// Seals what is in the write-ahead log into segments and lets the Logstore go.
+    ///
+    /// # Errors
+    /// See [`PipelineError`].
+    pub fn close(self) -> Result<(), PipelineError> {
+        Ok(self.writer.close(clock::now_us())?)
+    }
+
+    /// One step of every source that is ready; a nap when none is.
+    fn turn(
+        &mut self,
+        sources: &mut [Running],
+        stop: &AtomicBool,
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), PipelineError> {
+        let mut idle = true;
+        for source in sources.iter_mut() {
+            let answer = match std::mem::replace(&mut source.next, Next::Over) {
+                Next::Step(answer) => *answer,
+                Next::Wake(due) if due <= Instant::now() => Answer::Woke,
+                waiting => {
+                    source.next = waiting;
+                    continue;
+                }
+            };
+            idle = false;
+            self.step(source, answer, tell)?;
+        }
+        let interval = Duration::from_millis(self.config.logstore.commit_interval_ms);
+        if idle || self.begun.elapsed() >= interval {
+            self.commit(tell)?;
+        }
+        if idle && !stop.load(Ordering::Relaxed) {
+            let due = sources.iter().filter_map(|s| match s.next {
+                Next::Wake(due) => Some(due.saturating_duration_since(Instant::now())),
+                _ => None,
+            });
+            thread::sleep(due.min().unwrap_or_default().min(NAP));
+        }
+        Ok(())
+    }
+
+    fn session(&self, name: &str) -> Result<Session, PipelineError> {
+        let config = self.config.source_json(name).unwrap_or_default();
+        let prefix = format!("{name}/");
+        let stored: Vec<CheckpointParam<'_>> = self
+            .writer
+            .state()
+            .checkpoints
+            .iter()
+            .filter_map(|(key, value)| Some(CheckpointParam { key: key.strip_prefix(&prefix)?, value }))
+            .collect();
+        Session::open(&self.component, &config, &stored)
+            .map_err(|error| PipelineError::Open { source_name: name.to_owned(), error })
+    }
+
+    fn step(
+        &mut self,
+        source: &mut Running,
+        answer: Answer,
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), PipelineError> {
+        match source.session.step(outcome(&answer, &files(&answer))) {
+            Ok(actions) => self.carry_out(source, actions, tell),
+            Err(error) => self.step_failed(source, error, tell),
+        }
+    }
+
+    /// A failed session is replaced by one that begins behind what is durable. If that fails on the same file, the
+    /// file goes into quarantine as it is, and the source goes on behind it.
+    fn step_failed(
+        &mut self,
+        source: &mut Running,
+        error: CallError,
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), PipelineError> {
+        self.commit(tell)?;
+        let path = source.at_file.take();
+        if source.failed_at.as_ref() != Some(&path) {
+            tell(Notice::Note(&source.name, format!("the component failed: {error}; a fresh one tries again")));
+            source.failed_at = Some(path);
+            source.session = self.session(&source.name)?;
+            source.next = Next::Step(Box::new(Answer::Started));
+            return Ok(());
+        }
+        let Some(path) = path else {
+            return Err(PipelineError::Step { source_name: source.name.clone(), error });
+        };
+        tell(Notice::Note(&source.name, format!("{path}: the component fails on this file; it goes to quarantine raw")));
+        self.abandon(source, &path, &error)?;
+        source.session = self.session(&source.name)?;
+        source.next = Next::Step(Box::new(Answer::Abandoned(path)));
+        Ok(())
+    }
+
+    /// Keeps a file raw, piece by piece.
+    fn abandon(&mut self, source: &mut Running, path: &str, error: &CallError) -> Result<(), PipelineError> {
+        let (mut offset, detail) = (0, error.to_string());
+        loop {
+            let (bytes, end) = match source.files.read(Path::new(path), offset, ABANDONED_PIECE) {
+                Ok(read) => read,
+                Err(_) => break,
+            };
+            if !bytes.is_empty() {
+                let poisoned =
+                    Poisoned { bytes, source: &source.name, origin: path, offset, fault: Fault::Poison, detail: &detail };
+                let row = self.native.rows.poison(&poisoned);
+                let len = bytes.len() as u64;
+                self.txn.push(innertrail_logstore::Store::Quarantine, &row, len);
+                self.txn.count(&format!("{REASON}poison"), 1);
+                self.count(&source.name, "bytes_in", len);
+                self.count(&source.name, "records", 1);
+                offset += len;
+            }
+            if end {
+                break;
+            }
+        }
+        self.commit(&mut |_| {})
+    }
+
+    fn carry_out(
+        &mut self,
+        source: &mut Running,
+        actions: Vec<Action>,
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), PipelineError> {
+        for action in actions {
+            match action {
+                Action::Emit(emitted) => self.emit(&source.name, &emitted, tell)?,
+                Action::Checked(check) => self.checked(&source.name, &check, tell),
+                Action::Note(note) => tell(Notice::Note(&source.name, note)),
+                Action::State(state) => self.state(&source.name, &state, tell),
+                Action::ListFiles((include, exclude)) => {
+                    source.at_file = None;
+                    source.next = Next::Step(Box::new(self.list(source, &include, &exclude, tell)));
+                }
+                Action::ReadFile(read) => {
+                    source.next = Next::Step(Box::new(read_file(source, &read)));
+                    source.at_file = Some(read.path);
+                }
+                Action::Wait(0) => source.next = Next::Step(Box::new(Answer::Woke)),
+                Action::Wait(ms) => {
+                    source.at_file = None;
+                    source.next = Next::Wake(Instant::now() + Duration::from_millis(u64::from(ms)));
+                }
+                Action::Finish => source.next = Next::Over,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists what the configuration's own globs match, whatever the component asks for.
+    fn list(
+        &self,
+        source: &mut Running,
+        include: &[String],
+        exclude: &[String],
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Answer {
+        let Some(Source::File(config)) = self.config.sources.get(&source.name) else {
+            return Answer::Failed("the configuration has no such file source".to_owned());
+        };
+        if (include, exclude) != (&config.include, &config.exclude) {
+            return Answer::Failed("the component asked for other globs than the configuration's".to_owned());
+        }
+        match fetch::list(include, exclude) {
+            Ok((found, notes)) => {
+                notes.into_iter().for_each(|note| tell(Notice::Note(&source.name, note)));
+                source.listed = found.iter().map(|file| file.path.clone()).collect();
+                Answer::Files(found)
+            }
+            Err(why) => Answer::Failed(why),
+        }
+    }
+
+    /// Frames through the transform into the transaction, with the checkpoints that cover them.
+    fn emit(&mut self, name: &str, emitted: &Emitted, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
+        let frames: Vec<Frame> = emitted.frames.iter().map(frame).collect();
+        let input = Input {
+            provenance: Provenance::OwnSource,
+            source: name,
+            origin: &emitted.origin,
+            codec: Codec::Actiontrail,
+            data: &emitted.data,
+            frames: &frames,
+        };
+        let run = self.bisector.run(&input, Encoding::Row, &mut self.native);
+        let routed = run.map_err(|error| PipelineError::Run { source_name: name.to_owned(), error })?;
+        push(&mut self.txn, &routed);
+        let between = emitted.input_bytes.saturating_sub(emitted.data.len() as u64);
+        self.txn.count(FRAMING_BYTES, between);
+        self.count(name, "bytes_in", emitted.input_bytes);
+        self.count(name, "records", routed.entries.len() as u64);
+        for checkpoint in &emitted.checkpoints {
+            self.txn.checkpoint(&format!("{name}/{}", checkpoint.key), &checkpoint.value);
+        }
+        if self.txn.bytes() as u64 >= self.config.logstore.commit_bytes {
+            self.commit(tell)?;
+        }
+        Ok(())
+    }
+
+    fn checked(&mut self, name: &str, check: &ObjectCheck, tell: &mut dyn FnMut(Notice<'_>)) {
+        self.count(name, "objects_checked", 1);
+        let (promised, found) = check.count;
+        let mut wrong = Vec::new();
+        for (ok, counter, text) in [
+            (promised == found, "count_mismatches", format!("its name says {promised} events, it holds {found}")),
+            (check.size_ok, "size_mismatches", "the size in its name is not the file's".to_owned()),
+            (check.md5_ok, "md5_mismatches", "the MD5 in its name is not the file's".to_owned()),
+        ] {
+            if !ok {
+                self.count(name, counter, 1);
+                wrong.push(text);
+            }
+        }
+        if !wrong.is_empty() {
+            tell(Notice::Note(name, format!("{}: {}; ask where it was changed or cut", check.path, wrong.join(", "))));
+        }
+    }
+
+    fn state(&mut self, name: &str, state: &State, tell: &mut dyn FnMut(Notice<'_>)) {
+        let (word, why) = match state {
+            State::Running => ("running", None),
+            State::Idle => ("idle", None),
+            State::Paused(why) => ("paused", Some(why)),
+            State::Failed(why) => ("failed", Some(why)),
+            State::Finished => ("finished", None),
+        };
+        if let State::Failed(why) = state {
+            self.failed.insert(name.to_owned(), why.clone());
+        }
+        let json = serde_json::json!({ "state": word, "why": why, "since_ms": clock::now_ms() });
+        self.txn.checkpoint(&format!("{STATE}{name}"), json.to_string().as_bytes());
+        tell(Notice::State(name, why.map_or_else(|| word.to_owned(), |why| format!("{word}: {why}"))));
+    }
+
+    fn count(&mut self, name: &str, counter: &str, delta: u64) {
+        self.txn.count(&format!("{SOURCE}{name}.{counter}"), delta);
+    }
+
+    fn commit(&mut self, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
+        self.begun = Instant::now();
+        if self.txn.is_empty() {
+            return Ok(());
+        }
+        let txn = std::mem::replace(&mut self.txn, self.writer.begin());
+        self.writer.commit(txn, clock::now_us())?;
+        let state = self.writer.state();
+        let bytes = state.counters.iter().filter(|(n, _)| n.starts_with(SOURCE) && n.ends_with(".bytes_in"));
+        tell(Notice::Progress(state.counter("log.records"), bytes.map(|(_, n)| *n).sum()));
+        Ok(())
+    }
+}
+
+/// Puts routed entries into a transaction, and counts them.
+pub(crate) fn push(txn: &mut Transaction, routed: &Routed) {
+    let mut start = 0;
+    let mut reasons: [(&'static str, u64); 5] = [("", 0); 5];
+    for entry in &routed.entries {
+        let end = entry.end as usize;
+        txn.push(layout::store(entry.route), &routed.data[start..end], u64::from(entry.consumed));
+        if let Some(reason) = entry.reason {
+            let place = &mut reasons[reason as usize];
+            *place = (layout::reason(reason), place.1 + 1);
+        }
+        start = end;
+    }
+    for (reason, count) in reasons.iter().filter(|(_, count)| *count > 0) {
+        txn.count(&format!("{REASON}{reason}"), *count);
+    }
+    for (counter, delta) in [
+        (FRAMING_BYTES, routed.framing_bytes),
+        (REDACTED, routed.redacted),
+        (DUPLICATE_KEYS, routed.duplicate_keys),
+    ] {
+        if delta > 0 {
+            txn.count(counter, delta);
+        }
+    }
+}
+
+pub(crate) fn frame(frame: &crate::runtime::wit::source::Frame) -> Frame {
+    use crate::runtime::wit::source::Fault as Seen;
+    Frame {
+        end: frame.end,
+        offset: frame.offset,
+        fault: frame.fault.map(|fault| match fault {
+            Seen::CorruptGzip => Fault::CorruptGzip,
+            Seen::DecompressionLimit => Fault::DecompressionLimit,
+            Seen::Oversize => Fault::Oversize,
+            Seen::Truncated => Fault::Truncated,
+            Seen::Malformed => Fault::Malformed,
+        }),
+    }
+}
+
+fn read_file(source: &mut Running, read: &crate::runtime::wit::source::ReadRequest) -> Answer {
+    if !source.listed.contains(&read.path) {
+        return Answer::Failed("the component asked for a file that the configuration's globs do not match".to_owned());
+    }
+    match source.files.read(Path::new(&read.path), read.offset, read.max_bytes) {
+        Ok((bytes, end)) => Answer::Bytes(bytes.to_vec(), end),
+        Err(error) => Answer::Failed(error.to_string()),
+    }
+}
+
+fn files(answer: &Answer) -> Vec<FileParam<'_>> {
+    let Answer::Files(found) = answer else { return Vec::new() };
+    found
+        .iter()
+        .map(|f| FileParam { path: &f.path, size: f.size, modified_ms: f.modified_ms, identity: &f.identity })
+        .collect()
+}
+
+fn outcome<'a>(answer: &'a Answer, files: &'a [FileParam<'a>]) -> Outcome<'a> {
+    match answer {
+        Answer::Started => Outcome::Started(clock::now_ms()),
+        Answer::Woke => Outcome::Woke(clock::now_ms()),
+        Answer::Files(_) => Outcome::Files(files),
+        Answer::Bytes(data, end) => Outcome::Bytes(FileBytes { data, end: *end }),
+        Answer::Failed(why) => Outcome::Failed(why),
+        Answer::Abandoned(path) => Outcome::Abandoned(path),
+    }
+}

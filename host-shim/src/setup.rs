@@ -1,0 +1,104 @@
+//! From a configuration to things that run: the component, its engine, the Logstore's writer.
+//!
+//! Everything that can be wrong before anything starts is found here, and is a [`SetupError`]: exit code 2.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use innertrail_logstore::{Options, Writer};
+
+use crate::clock;
+use crate::config::{Config, Interrupt};
+use crate::layout;
+use crate::runtime::wit::info::Description;
+use crate::runtime::{
+    self, ComponentError, ComponentSource, EMBEDDED, EngineError, LoadedComponent, OpenError, Runtime, RuntimeConfig,
+};
+use crate::seal_mark::{KeyError, SealKey};
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The component.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The component refuses what it is told.
+    #[error("the component refuses its configuration: {0}")]
+    Open(#[from] OpenError),
+    /// The data directory cannot be made.
+    #[error("cannot use the data directory {path}: {source}; name another with data_dir or --data-dir")]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The Logstore cannot be opened.
+    #[error(transparent)]
+    Logstore(#[from] innertrail_logstore::Error),
+    /// The seal mark key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// Starts the engine and loads the component that the configuration names.
+///
+/// # Errors
+/// See [`SetupError`].
+pub fn component(config: &Config) -> Result<LoadedComponent, SetupError> {
+    let plugin = &config.plugin;
+    let runtime = Runtime::new(RuntimeConfig {
+        memory_limit: usize::try_from(plugin.memory_bytes).unwrap_or(usize::MAX),
+        instances: u32::try_from(config.sources.len()).unwrap_or(u32::MAX).saturating_add(2).min(64),
+        deadline: Duration::from_millis(plugin.deadline_ms),
+        interrupt: match plugin.interrupt {
+            Interrupt::Epoch => runtime::Interrupt::Epoch,
+            Interrupt::None => runtime::Interrupt::None,
+        },
+        cache_dir: Some(plugin.cache_dir.clone().unwrap_or_else(|| default_cache(&config.data_dir))),
+    })?;
+    let source = match &plugin.path {
+        Some(path) => ComponentSource::File { path: path.clone(), sha256: plugin.sha256.clone() },
+        None => ComponentSource::Embedded(EMBEDDED),
+    };
+    Ok(LoadedComponent::load(&runtime, &source)?)
+}
+
+/// Compiled code lies beside the data unless the user's cache folder is known: it is made anew when it is gone.
+fn default_cache(data_dir: &Path) -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute()).or_else(home);
+    match base {
+        Some(base) => base.join("innertrail").join("component"),
+        None => data_dir.join("component-cache"),
+    }
+}
+
+/// Opens the Logstore for writing, recovering it where that is needed.
+///
+/// # Errors
+/// See [`SetupError`].
+pub fn writer(config: &Config, description: &Description) -> Result<Writer, SetupError> {
+    make_parents(&config.data_dir)?;
+    let mut options = Options::default();
+    options.segment_rows = u64::from(config.logstore.segment_rows);
+    options.segment_bytes = config.logstore.segment_bytes;
+    Ok(Writer::open(&config.data_dir, &config.trail, layout::of(description), options, clock::now_us())?)
+}
+
+/// The key for seal marks of an open data directory.
+///
+/// # Errors
+/// See [`SetupError`].
+pub fn seal_key(config: &Config) -> Result<SealKey, SetupError> {
+    Ok(SealKey::open(&config.data_dir)?)
+}
+
+fn make_parents(dir: &Path) -> Result<(), SetupError> {
+    let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(parent).map_err(|source| SetupError::DataDir { path: dir.to_owned(), source })
+}

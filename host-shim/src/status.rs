@@ -1,0 +1,164 @@
+//! What the Logstore counts, told to people and programs: `innertrail status` and the summary of `innertrail run`.
+//!
+//! Every number comes from the Logstore's own durable counters; nothing is kept on the side.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use innertrail_logstore::State;
+use serde::Serialize;
+
+/// Prefix of the counters of quarantine reasons.
+pub const REASON: &str = "reason.";
+/// Prefix of a source's counters.
+pub const SOURCE: &str = "source.";
+/// Bytes between records: blanks, commas, brackets.
+pub const FRAMING_BYTES: &str = "framing.bytes";
+/// Values that were masked.
+pub const REDACTED: &str = "redacted";
+/// Keys that stood twice.
+pub const DUPLICATE_KEYS: &str = "duplicate_keys";
+/// Prefix of the checkpoint that holds a source's state.
+pub const STATE: &str = "@state/";
+/// Checkpoint that holds the transform's configuration of the last run, for `explain` and `tail`.
+pub const TRANSFORM: &str = "@config/transform";
+
+/// One source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SourceStatus {
+    /// State and since when, as the source last said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<serde_json::Value>,
+    /// `bytes_in`, `records`, `files`, `objects_checked` and what did not match.
+    #[serde(flatten)]
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// Where the input's bytes went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Bytes {
+    /// Input, decompressed.
+    pub input: u64,
+    /// Of records in the dedicated Logstore.
+    pub dedicated: u64,
+    /// Of records passed through.
+    pub passthrough: u64,
+    /// Of records in quarantine.
+    pub quarantine: u64,
+    /// Of records that were there already.
+    pub duplicates: u64,
+    /// Between records.
+    pub framing: u64,
+}
+
+/// The whole status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Name of the trail.
+    pub trail: String,
+    /// Name of the dedicated Logstore.
+    pub logstore: String,
+    /// Records in the dedicated Logstore.
+    pub records: u64,
+    /// Records passed through.
+    pub passthrough: u64,
+    /// Records in quarantine, by reason.
+    pub quarantine: BTreeMap<String, u64>,
+    /// Events that were there already.
+    pub duplicates: u64,
+    /// Values that were masked.
+    pub redacted: u64,
+    /// Keys that stood twice in one object.
+    pub duplicate_keys: u64,
+    /// The sources.
+    pub sources: BTreeMap<String, SourceStatus>,
+    /// Where the input's bytes went.
+    pub bytes: Bytes,
+    /// Whether every input byte is accounted for (invariant I7).
+    pub conserved: bool,
+}
+
+impl Status {
+    /// Reads the counters.
+    #[must_use]
+    pub fn new(trail: &str, state: &State) -> Self {
+        let count = |name: &str| state.counter(name);
+        let sources = sources(state);
+        let bytes = Bytes {
+            input: sources.values().filter_map(|s| s.counters.get("bytes_in")).sum(),
+            dedicated: count("log.bytes"),
+            passthrough: count("passthrough.bytes"),
+            quarantine: count("quarantine.bytes"),
+            duplicates: count("duplicates.bytes"),
+            framing: count(FRAMING_BYTES),
+        };
+        let out = bytes.dedicated + bytes.passthrough + bytes.quarantine + bytes.duplicates + bytes.framing;
+        let quarantine: BTreeMap<String, u64> = state
+            .counters
+            .iter()
+            .filter_map(|(name, n)| Some((name.strip_prefix(REASON)?.to_owned(), *n)))
+            .collect();
+        let reasons: u64 = quarantine.values().sum();
+        Self {
+            trail: trail.to_owned(),
+            logstore: format!("innertrail_{trail}"),
+            records: count("log.records"),
+            passthrough: count("passthrough.records"),
+            conserved: bytes.input == out && reasons == count("quarantine.records"),
+            quarantine,
+            duplicates: count("duplicates.records"),
+            redacted: count(REDACTED),
+            duplicate_keys: count(DUPLICATE_KEYS),
+            sources,
+            bytes,
+        }
+    }
+
+    /// The status in lines for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let mut line = |name: &str, value: &dyn std::fmt::Display| {
+            let _ = writeln!(out, "{name:<22}{value}");
+        };
+        line("dedicated Logstore", &self.logstore);
+        line("records", &self.records);
+        line("passed through", &self.passthrough);
+        line("in quarantine", &self.quarantine.values().sum::<u64>());
+        for (reason, count) in &self.quarantine {
+            line(&format!("  {reason}"), count);
+        }
+        line("duplicates dropped", &self.duplicates);
+        line("values masked", &self.redacted);
+        for (name, source) in &self.sources {
+            let state = source.state.as_ref().and_then(|s| s.get("state")?.as_str()).unwrap_or("unknown");
+            line(&format!("source {name}"), &state);
+            for (counter, count) in &source.counters {
+                line(&format!("  {counter}"), count);
+            }
+        }
+        let b = &self.bytes;
+        let sum = format!(
+            "{} in = {} dedicated + {} passed through + {} quarantine + {} duplicates + {} framing",
+            b.input, b.dedicated, b.passthrough, b.quarantine, b.duplicates, b.framing
+        );
+        line("bytes", &sum);
+        line("conserved", if self.conserved { &"yes" } else { &"NO: bytes are missing or counted twice; report this" });
+        out
+    }
+}
+
+fn sources(state: &State) -> BTreeMap<String, SourceStatus> {
+    let mut sources: BTreeMap<String, SourceStatus> = BTreeMap::new();
+    for (name, count) in &state.counters {
+        if let Some((source, counter)) = name.strip_prefix(SOURCE).and_then(|rest| rest.rsplit_once('.')) {
+            sources.entry(source.to_owned()).or_default().counters.insert(counter.to_owned(), *count);
+        }
+    }
+    for (key, value) in &state.checkpoints {
+        if let Some(source) = key.strip_prefix(STATE) {
+            sources.entry(source.to_owned()).or_default().state = serde_json::from_slice(value).ok();
+        }
+    }
+    sources
+}

@@ -1,0 +1,183 @@
+//! Reading segments: only the columns and the rows that are asked for.
+//! It must never trust a segment: its rows must match its name, its columns the schema.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::PageIndexPolicy;
+
+use crate::batch::BATCH_ROWS;
+use crate::segment::SegmentRef;
+use crate::{Error, Layout};
+
+type Reader = ParquetRecordBatchReaderBuilder<File>;
+
+/// The value of one lifted column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// Integer.
+    Integer(i64),
+    /// Microseconds since 1970 UTC.
+    Timestamp(i64),
+}
+
+/// One row, read back in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Its sequence number in the store.
+    pub seq: u64,
+    /// When it was appended, microseconds UTC.
+    pub received_us: i64,
+    /// The lifted columns that are not null: position in the layout, value.
+    pub columns: Vec<(u8, Value)>,
+    /// The event's raw bytes.
+    pub payload: Vec<u8>,
+}
+
+impl StoredRow {
+    /// The value of a column, by position in the layout.
+    #[must_use]
+    pub fn column(&self, position: u8) -> Option<&Value> {
+        self.columns.iter().find(|(p, _)| *p == position).map(|(_, v)| v)
+    }
+}
+
+fn open(segment: &SegmentRef) -> Result<Reader, Error> {
+    let file = File::open(&segment.path).map_err(|e| Error::read(&segment.path, e))?;
+    let options =
+        ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_offset_index_policy(PageIndexPolicy::Optional);
+    let reader = Reader::try_new_with_options(file, options).map_err(|e| Error::parquet(&segment.path, e))?;
+    let rows = reader.metadata().file_metadata().num_rows();
+    if u64::try_from(rows).ok() != Some(segment.rows) {
+        return Err(Error::corrupt(&segment.path, 0, format!("its name says {} rows, it holds {rows}", segment.rows)));
+    }
+    Ok(reader)
+}
+
+fn build(reader: Reader, segment: &SegmentRef) -> Result<ParquetRecordBatchReader, Error> {
+    reader.with_batch_size(BATCH_ROWS).build().map_err(|e| Error::parquet(&segment.path, e))
+}
+
+/// Place of a top-level column in the file.
+fn leaf(reader: &Reader, name: &str) -> Option<usize> {
+    reader.parquet_schema().columns().iter().position(|c| c.name() == name)
+}
+
+/// Batches of `schema` for `limit` rows from row `skip` of the segment on.
+pub(crate) fn rows(
+    segment: &SegmentRef,
+    schema: &SchemaRef,
+    skip: u64,
+    limit: usize,
+) -> Result<Vec<RecordBatch>, Error> {
+    let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+    let reader = build(open(segment)?.with_offset(skip).with_limit(limit), segment)?;
+    reader.map(|batch| conform(&batch.map_err(|e| Error::parquet(&segment.path, e.into()))?, schema, segment)).collect()
+}
+
+/// Orders the columns of a file as in `schema`; columns added later are null.
+fn conform(batch: &RecordBatch, schema: &SchemaRef, segment: &SegmentRef) -> Result<RecordBatch, Error> {
+    let column = |field: &arrow::datatypes::FieldRef| -> Result<ArrayRef, Error> {
+        match batch.column_by_name(field.name()) {
+            Some(array) if array.data_type() == field.data_type() => Ok(Arc::clone(array)),
+            None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            _ => Err(Error::corrupt(
+                &segment.path,
+                0,
+                format!("the column `{}` is missing or of another type", field.name()),
+            )),
+        }
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// Calls `each` with every value of a text column. A segment older than the column has none.
+pub(crate) fn each_text(segment: &SegmentRef, name: &str, mut each: impl FnMut(&[u8])) -> Result<(), Error> {
+    let reader = open(segment)?;
+    let Some(leaf) = leaf(&reader, name) else { return Ok(()) };
+    let mask = ProjectionMask::leaves(reader.parquet_schema(), [leaf]);
+    for batch in build(reader.with_projection(mask), segment)? {
+        let batch = batch.map_err(|e| Error::parquet(&segment.path, e.into()))?;
+        let texts = batch.column(0).as_string_opt::<i32>();
+        let texts =
+            texts.ok_or_else(|| Error::corrupt(&segment.path, 0, format!("the column `{name}` is not text")))?;
+        texts.iter().flatten().for_each(|text| each(text.as_bytes()));
+    }
+    Ok(())
+}
+
+/// Place in the segment of the row whose text column `name` is `id`. Row groups whose bloom filter excludes
+/// the id are not read.
+pub(crate) fn find(segment: &SegmentRef, name: &str, id: &str) -> Result<Option<u64>, Error> {
+    let failed = |e: ParquetError| Error::parquet(&segment.path, e);
+    let reader = open(segment)?;
+    let Some(leaf) = leaf(&reader, name) else { return Ok(None) };
+    let mut groups = Vec::new();
+    let mut starts = Vec::new();
+    let mut start = 0u64;
+    for group in 0..reader.metadata().num_row_groups() {
+        let bloom = reader.get_row_group_column_bloom_filter(group, leaf).map_err(failed)?;
+        if bloom.is_none_or(|b| b.check(id)) {
+            groups.push(group);
+            starts.push(start);
+        }
+        start += u64::try_from(reader.metadata().row_group(group).num_rows()).unwrap_or(0);
+    }
+    for (group, start) in groups.into_iter().zip(starts) {
+        let reader = open(segment)?;
+        let mask = ProjectionMask::leaves(reader.parquet_schema(), [leaf]);
+        let mut row = start;
+        for batch in build(reader.with_row_groups(vec![group]).with_projection(mask), segment)? {
+            let batch = batch.map_err(|e| failed(e.into()))?;
+            let texts = batch.column(0).as_string_opt::<i32>();
+            if let Some(at) = texts.and_then(|t| t.iter().position(|t| t == Some(id))) {
+                return Ok(Some(row + at as u64));
+            }
+            row += batch.num_rows() as u64;
+        }
+    }
+    Ok(None)
+}
+
+/// Rows of a batch of a store's schema.
+pub(crate) fn stored_rows(batch: &RecordBatch, layout: &Layout) -> Vec<StoredRow> {
+    let seq = batch.column(0).as_primitive::<Int64Type>();
+    let received = batch.column(1).as_primitive::<TimestampMicrosecondType>();
+    let payload = batch.column(2 + layout.columns.len());
+    let row = |i: usize| StoredRow {
+        seq: seq.value(i).cast_unsigned(),
+        received_us: received.value(i),
+        columns: (0..layout.columns.len())
+            .filter_map(|c| Some((u8::try_from(c).ok()?, value(batch.column(2 + c), i)?)))
+            .collect(),
+        payload: payload_bytes(payload, i),
+    };
+    (0..batch.num_rows()).map(row).collect()
+}
+
+fn value(array: &ArrayRef, i: usize) -> Option<Value> {
+    if array.is_null(i) {
+        return None;
+    }
+    match array.data_type() {
+        DataType::Utf8 => Some(Value::Text(array.as_string::<i32>().value(i).to_owned())),
+        DataType::Int64 => Some(Value::Integer(array.as_primitive::<Int64Type>().value(i))),
+        DataType::Timestamp(..) => Some(Value::Timestamp(array.as_primitive::<TimestampMicrosecondType>().value(i))),
+        _ => None,
+    }
+}
+
+fn payload_bytes(array: &ArrayRef, i: usize) -> Vec<u8> {
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value(i).as_bytes().to_vec(),
+        _ => array.as_binary::<i32>().value(i).to_vec(),
+    }
+}

@@ -1,0 +1,214 @@
+//! Segments: their names, their order, and how they are written.
+//! It must never change a segment that has its final name, and `data/` must hold nothing but Parquet.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use chrono::NaiveDate;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding as ParquetEncoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+use crate::durable::{Disk, DiskFile};
+use crate::format::FORMAT;
+use crate::layout::{Encoding, Kind, Layout, RECEIVED, SEQ};
+use crate::{Error, Store};
+
+/// Rows of one Parquet row group at most.
+pub const ROW_GROUP_ROWS: usize = 32_768;
+/// A page is closed once it is this long. It is looked at every `WRITE_ROWS` rows, so pages of events of
+/// ordinary length stay below 1 MiB.
+const PAGE_BYTES: usize = 512 * 1024;
+const WRITE_ROWS: usize = 256;
+const ZSTD_LEVEL: i32 = 3;
+const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// One immutable Parquet file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentRef {
+    /// The file.
+    pub path: PathBuf,
+    /// Sequence number of its first row.
+    pub first_seq: u64,
+    /// Its rows; their sequence numbers are dense.
+    pub rows: u64,
+    /// The UTC day on which they were appended.
+    pub day: NaiveDate,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+}
+
+impl SegmentRef {
+    /// Sequence number after its last row.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.first_seq.saturating_add(self.rows)
+    }
+}
+
+/// The folder of a store's days.
+pub(crate) fn data_dir(dir: &Path, store: Store) -> PathBuf {
+    dir.join(store.name()).join("data")
+}
+
+/// The folder of one day.
+pub(crate) fn day_dir(dir: &Path, store: Store, day: NaiveDate) -> PathBuf {
+    data_dir(dir, store).join(format!("day={}", day.format("%Y-%m-%d")))
+}
+
+/// The file name of a segment.
+pub(crate) fn file_name(first_seq: u64, rows: u64) -> String {
+    format!("seg-{first_seq:016}-{rows}.parquet")
+}
+
+fn parse_name(name: &str) -> Option<(u64, u64)> {
+    let (first, rows) = name.strip_prefix("seg-")?.strip_suffix(".parquet")?.split_once('-')?;
+    Some((first.parse().ok()?, rows.parse().ok()?))
+}
+
+/// All segments of a store in sequence order. Files with other names are ignored.
+pub(crate) fn list(dir: &Path, store: Store) -> Result<Vec<SegmentRef>, Error> {
+    let mut found = Vec::new();
+    for (name, path) in entries(&data_dir(dir, store))? {
+        let day = name.strip_prefix("day=").and_then(|d| NaiveDate::parse_from_str(d, "%Y-%m-%d").ok());
+        let Some(day) = day else { continue };
+        for (name, path) in entries(&path)? {
+            let Some((first_seq, rows)) = parse_name(&name) else { continue };
+            match std::fs::metadata(&path) {
+                Ok(meta) => found.push(SegmentRef { path, first_seq, rows, day, bytes: meta.len() }),
+                // Dropped by retention between the listing and now.
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => return Err(Error::read(&path, e)),
+            }
+        }
+    }
+    found.sort_unstable_by_key(|s| (s.first_seq, s.rows));
+    Ok(found)
+}
+
+fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::read(dir, e)),
+    };
+    let mut out = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::read(dir, e))?;
+        if let Ok(name) = entry.file_name().into_string() {
+            out.push((name, entry.path()));
+        }
+    }
+    Ok(out)
+}
+
+/// Checks that segments follow each other. Old days may be gone, so the first one may start anywhere.
+pub(crate) fn check_dense(store: Store, segments: &[SegmentRef]) -> Result<(), Error> {
+    for pair in segments.windows(2) {
+        if pair[0].end() != pair[1].first_seq {
+            let (expected, found) = (pair[0].end(), pair[1].first_seq);
+            return Err(Error::Gap { store, path: pair[1].path.clone(), expected, found });
+        }
+    }
+    Ok(())
+}
+
+/// Writes one segment under a temporary name.
+pub(crate) struct SegmentWriter {
+    writer: ArrowWriter<Box<dyn DiskFile>>,
+    tmp: PathBuf,
+    /// First row.
+    pub(crate) first_seq: u64,
+    /// Rows written.
+    pub(crate) rows: u64,
+    /// Day of all its rows.
+    pub(crate) day: NaiveDate,
+}
+
+impl SegmentWriter {
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        dir: &Path,
+        layout: &Layout,
+        store: Store,
+        first_seq: u64,
+        day: NaiveDate,
+    ) -> Result<Self, Error> {
+        let tmp = dir.join("tmp").join(format!("{}-{first_seq:016}.parquet", store.name()));
+        let file = disk.create(&tmp).map_err(|e| Error::write(&tmp, e))?;
+        let properties = properties(layout, store, first_seq).map_err(|e| Error::parquet(&tmp, e))?;
+        let writer =
+            ArrowWriter::try_new(file, layout.schema(store), Some(properties)).map_err(|e| Error::parquet(&tmp, e))?;
+        Ok(Self { writer, tmp, first_seq, rows: 0, day })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        self.writer.write(batch).map_err(|e| Error::parquet(&self.tmp, e))?;
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    /// Finishes the file and makes it durable under its temporary name.
+    pub(crate) fn finish(self) -> Result<Finished, Error> {
+        let tmp = self.tmp;
+        let mut file = self.writer.into_inner().map_err(|e| Error::parquet(&tmp, e))?;
+        file.flush().and_then(|()| file.sync()).map_err(|e| Error::write(&tmp, e))?;
+        Ok(Finished { tmp, first_seq: self.first_seq, rows: self.rows, day: self.day })
+    }
+}
+
+/// A durable segment that still has its temporary name.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) tmp: PathBuf,
+    pub(crate) first_seq: u64,
+    pub(crate) rows: u64,
+    pub(crate) day: NaiveDate,
+}
+
+fn properties(
+    layout: &Layout,
+    store: Store,
+    first_seq: u64,
+) -> Result<WriterProperties, parquet::errors::ParquetError> {
+    let payload = ColumnPath::from(store.payload_column());
+    let mut builder = WriterProperties::builder()
+        .set_created_by("innertrail".to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_write_batch_size(WRITE_ROWS)
+        .set_key_value_metadata(Some(vec![
+            KeyValue::new("innertrail.format".to_owned(), FORMAT.to_string()),
+            KeyValue::new("innertrail.store".to_owned(), store.name().to_owned()),
+            KeyValue::new("innertrail.first_seq".to_owned(), first_seq.to_string()),
+        ]))
+        .set_column_dictionary_enabled(payload.clone(), false)
+        .set_column_statistics_enabled(payload, EnabledStatistics::None);
+    for name in [SEQ, RECEIVED] {
+        builder = delta(builder, ColumnPath::from(name), ParquetEncoding::DELTA_BINARY_PACKED);
+    }
+    for column in &layout.columns {
+        let path = ColumnPath::new(vec![column.name.clone()]);
+        builder = match (column.encoding, column.kind) {
+            (Encoding::Dictionary, _) => builder.set_column_dictionary_enabled(path.clone(), true),
+            (Encoding::Plain, _) => builder.set_column_dictionary_enabled(path.clone(), false),
+            (Encoding::Delta, Kind::Text) => delta(builder, path.clone(), ParquetEncoding::DELTA_BYTE_ARRAY),
+            (Encoding::Delta, _) => delta(builder, path.clone(), ParquetEncoding::DELTA_BINARY_PACKED),
+        };
+        if column.bloom {
+            builder = builder
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
+                .set_column_bloom_filter_max_ndv(path, ROW_GROUP_ROWS as u64);
+        }
+    }
+    Ok(builder.build())
+}
+
+fn delta(builder: WriterPropertiesBuilder, path: ColumnPath, encoding: ParquetEncoding) -> WriterPropertiesBuilder {
+    builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding)
+}

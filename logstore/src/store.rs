@@ -1,0 +1,61 @@
+//! The names of the stores that one data directory holds. It must never hold state.
+
+use std::fmt;
+
+/// One append-only store inside the data directory. A later `Journal` is the fourth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Store {
+    /// The dedicated Logstore: operation logs only, each event id once.
+    Log,
+    /// What was refused or could not be decoded, raw bytes kept.
+    Quarantine,
+    /// What is not an operation log and passes through.
+    Passthrough,
+}
+
+/// How many stores a WAL frame has room for. Frames keep one place free for the journal.
+pub(crate) const STORE_PLACES: usize = 4;
+
+impl Store {
+    /// Every store, in the order of the WAL frame.
+    pub const ALL: [Self; 3] = [Self::Log, Self::Quarantine, Self::Passthrough];
+
+    /// Place of the store in a WAL frame and in per-store arrays.
+    pub(crate) fn place(self) -> usize {
+        match self {
+            Self::Log => 0,
+            Self::Quarantine => 1,
+            Self::Passthrough => 2,
+        }
+    }
+
+    /// Name of the store: its directory and the prefix of its counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Quarantine => "quarantine",
+            Self::Passthrough => "passthrough",
+        }
+    }
+
+    /// Name of the payload column: `event` (text) in `Log`, `raw` (bytes) elsewhere.
+    #[must_use]
+    pub fn payload_column(self) -> &'static str {
+        match self {
+            Self::Log => "event",
+            Self::Quarantine | Self::Passthrough => "raw",
+        }
+    }
+
+    /// Whether the payload must be UTF-8.
+    pub(crate) fn text_payload(self) -> bool {
+        self == Self::Log
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,14 @@
+//! The Logstore from outside, one binary so that Arrow and Parquet link once.
+//! It must never reach into private modules: what is tested here is what the other crates get.
+#![allow(clippy::unwrap_used)]
+
+mod crash;
+mod damage;
+mod dedup;
+mod evolve;
+mod kill;
+mod parquet_files;
+mod reader;
+mod refuse;
+mod rows;
+mod support;

@@ -1,0 +1,177 @@
+//! A small layout, events with deterministic bodies, and a disk that stops after a number of operations.
+//! It must never decide what is right: the tests do.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use innertrail_logstore::durable::{Disk, DiskFile, OsDisk};
+use innertrail_logstore::row::RowBuilder;
+use innertrail_logstore::{
+    Column, Encoding, Kind, Layout, Options, Snapshot, Store, StoredRow, Transaction, Value, Writer,
+};
+
+/// 2026-11-12 23:00 UTC.
+pub(crate) const NOW: i64 = 1_794_524_400_000_000;
+pub(crate) const HOUR: i64 = 3_600_000_000;
+
+pub(crate) fn layout() -> Layout {
+    Layout {
+        columns: vec![
+            Column::new("eventId", Kind::Text, Encoding::Plain).with_bloom(),
+            Column::new("eventName", Kind::Text, Encoding::Dictionary),
+            Column::new("size", Kind::Integer, Encoding::Delta),
+            Column::new("eventTime", Kind::Timestamp, Encoding::Delta),
+        ],
+        key: Some(0),
+    }
+}
+
+pub(crate) fn event(id: u64) -> String {
+    let name = ["PutObject", "GetObject", "DeleteBucket"][(id % 3) as usize];
+    format!(r#"{{"eventId":"event-{id:06}","eventName":"{name}","note":"höhe {id}"}}"#)
+}
+
+pub(crate) fn row(id: u64) -> Vec<u8> {
+    let body = event(id);
+    let mut builder = RowBuilder::new();
+    builder.begin(body.as_bytes());
+    builder.slice(0, 12, 12);
+    builder.text(1, ["PutObject", "GetObject", "DeleteBucket"][(id % 3) as usize]);
+    if id.is_multiple_of(2) {
+        builder.integer(2, id as i64 - 5);
+    }
+    builder.integer(3, NOW - 1_000_000 + id as i64);
+    builder.finish().to_vec()
+}
+
+/// What `row(id)` reads back as.
+pub(crate) fn expected(id: u64, seq: u64, received_us: i64) -> StoredRow {
+    let mut columns = vec![
+        (0, Value::Text(format!("event-{id:06}"))),
+        (1, Value::Text(["PutObject", "GetObject", "DeleteBucket"][(id % 3) as usize].to_owned())),
+    ];
+    if id.is_multiple_of(2) {
+        columns.push((2, Value::Integer(id as i64 - 5)));
+    }
+    columns.push((3, Value::Timestamp(NOW - 1_000_000 + id as i64)));
+    StoredRow { seq, received_us, columns, payload: event(id).into_bytes() }
+}
+
+pub(crate) fn raw(bytes: &[u8]) -> Vec<u8> {
+    let mut builder = RowBuilder::new();
+    builder.begin(bytes);
+    builder.finish().to_vec()
+}
+
+pub(crate) fn small(rows: u64) -> Options {
+    let mut options = Options::default();
+    options.segment_rows = rows;
+    options
+}
+
+/// Options whose disk never syncs: the tests here stop the process in thought only, and syncs take their time.
+pub(crate) fn unsynced(mut options: Options) -> Options {
+    options.disk = CountdownDisk::new(u64::MAX, io::ErrorKind::Other).0;
+    options
+}
+
+pub(crate) fn open(dir: &Path) -> Writer {
+    Writer::open(dir, "main", layout(), Options::default(), NOW).unwrap()
+}
+
+/// One transaction with events `ids` for the dedicated Logstore.
+pub(crate) fn events(ids: impl IntoIterator<Item = u64>) -> Transaction {
+    let mut txn = Transaction::default();
+    for id in ids {
+        txn.push(Store::Log, &row(id), event(id).len() as u64);
+    }
+    txn
+}
+
+/// Payloads of a store as text, in sequence order; checks that sequence numbers are dense.
+pub(crate) fn payloads(snapshot: &Snapshot, store: Store) -> Vec<String> {
+    let rows = snapshot.scan_rows(store, 0, usize::MAX).unwrap();
+    assert_eq!(rows.len() as u64, snapshot.end(store));
+    for (i, row) in rows.iter().enumerate() {
+        assert_eq!(row.seq, i as u64);
+    }
+    rows.into_iter().map(|r| String::from_utf8_lossy(&r.payload).into_owned()).collect()
+}
+
+/// Fails from operation `at` on; the failing write leaves half of its bytes, as a crash would.
+#[derive(Debug)]
+pub(crate) struct CountdownDisk {
+    left: Arc<AtomicU64>,
+    kind: io::ErrorKind,
+}
+
+impl CountdownDisk {
+    pub(crate) fn new(operations: u64, kind: io::ErrorKind) -> (Arc<Self>, Arc<AtomicU64>) {
+        let left = Arc::new(AtomicU64::new(operations));
+        (Arc::new(Self { left: Arc::clone(&left), kind }), left)
+    }
+
+    fn spend(&self) -> io::Result<()> {
+        spend(&self.left, self.kind)
+    }
+}
+
+fn spend(left: &AtomicU64, kind: io::ErrorKind) -> io::Result<()> {
+    let spent = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+    spent.map(drop).map_err(|_| io::Error::new(kind, "countdown"))
+}
+
+struct CountdownFile {
+    file: Box<dyn DiskFile>,
+    left: Arc<AtomicU64>,
+    kind: io::ErrorKind,
+    torn: bool,
+}
+
+impl Write for CountdownFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(e) = spend(&self.left, self.kind) {
+            if !self.torn {
+                self.torn = true;
+                self.file.write_all(&bytes[..bytes.len() / 2])?;
+            }
+            return Err(e);
+        }
+        self.file.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl DiskFile for CountdownFile {
+    fn sync(&mut self) -> io::Result<()> {
+        spend(&self.left, self.kind)
+    }
+}
+
+impl Disk for CountdownDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+        self.spend()?;
+        OsDisk.create_dir(path)
+    }
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.spend()?;
+        let file = OsDisk.create(path)?;
+        Ok(Box::new(CountdownFile { file, left: Arc::clone(&self.left), kind: self.kind, torn: false }))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.spend()?;
+        OsDisk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.spend()?;
+        OsDisk.remove(path)
+    }
+    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+        self.spend()
+    }
+}

@@ -1,0 +1,245 @@
+//! The classify room: from a decoded record to what it means - who, what, to what, with what outcome and why.
+//!
+//! One definition each, over all three families. It must never fail: what is unknown is called unknown, and a record
+//! that cannot be kept (no id, no time) says so in [`Event::problem`] and is routed to quarantine.
+
+mod operations;
+
+use std::borrow::Cow;
+
+use chrono::DateTime;
+
+pub use operations::{Action, oss as oss_operation};
+
+use crate::decode::raw_event::{Family, RawEvent};
+use crate::decode::scan::{Token, TokenKind};
+use crate::event::columns::Column;
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// No error.
+    Success,
+    /// An error code, or a sign-in whose message is not a success.
+    Failure,
+    /// The family does not say.
+    Unknown,
+}
+
+impl Outcome {
+    /// The word in `it_outcome`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A classified record.
+#[derive(Debug)]
+pub struct Event<'a> {
+    /// As decoded.
+    pub raw: RawEvent<'a>,
+    /// `None`: no operation log.
+    pub family: Option<Family>,
+    /// Microseconds since the Unix epoch.
+    pub time_us: Option<i64>,
+    /// Kind and name of the actor; the name may be empty.
+    pub actor: (Cow<'a, str>, Cow<'a, str>),
+    /// What kind of operation.
+    pub action: Action,
+    /// What it was done to.
+    pub resource: Option<Cow<'a, str>>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Option<Cow<'a, str>>,
+    /// Country of the actor.
+    pub country: Option<Cow<'a, str>>,
+    /// The account whose log this is.
+    pub account: Option<Cow<'a, str>>,
+    /// Product, as the event spells it. Insight events have none.
+    pub product: Option<Cow<'a, str>>,
+    /// Why the record cannot be kept as an event.
+    pub problem: Option<&'static str>,
+}
+
+/// Classifies one record.
+pub fn classify(raw: RawEvent<'_>) -> Event<'_> {
+    match raw.family() {
+        Some(Family::Audit) => audit(raw),
+        Some(Family::Platform) => platform(raw),
+        Some(Family::Insight) => insight(raw),
+        None => plain(raw),
+    }
+}
+
+fn base<'a>(raw: RawEvent<'a>, family: Option<Family>) -> Event<'a> {
+    let time_us = raw.filled(Column::EventTime).and_then(|t| parse_time(&t));
+    let problem = match family {
+        None => None,
+        Some(_) if raw.filled(Column::EventId).is_none() => Some("the event has no id, so it cannot be kept once"),
+        Some(_) if !matches!(raw.token(Column::EventId).kind, TokenKind::Plain | TokenKind::Escaped) => {
+            Some("the event id is not a string")
+        }
+        Some(_) if time_us.is_none() => Some("the event time is missing or no RFC 3339 time"),
+        Some(_) => None,
+    };
+    Event {
+        raw,
+        family,
+        time_us,
+        actor: (Cow::Borrowed(""), Cow::Borrowed("")),
+        action: Action::Unknown,
+        resource: None,
+        outcome: Outcome::Unknown,
+        reason: None,
+        country: None,
+        account: None,
+        product: None,
+        problem,
+    }
+}
+
+fn plain(raw: RawEvent<'_>) -> Event<'_> {
+    base(raw, None)
+}
+
+fn audit(raw: RawEvent<'_>) -> Event<'_> {
+    let mut event = base(raw, Some(Family::Audit));
+    let raw = &event.raw;
+    event.actor = (
+        raw.filled(Column::IdentityType).unwrap_or(Cow::Borrowed("unknown")),
+        raw.filled(Column::UserName).or_else(|| raw.filled(Column::PrincipalId)).unwrap_or_default(),
+    );
+    event.action = audit_action(raw);
+    event.resource = audit_resource(raw);
+    event.outcome = audit_outcome(raw);
+    event.reason = match event.outcome {
+        Outcome::Failure => raw.filled(Column::ErrorCode).or_else(|| raw.filled(Column::ErrorMessage)),
+        _ if is_delivery(raw) => Some(Cow::Borrowed("trail-delivery")),
+        _ => None,
+    };
+    event.account = raw.filled(Column::RecipientAccountId).or_else(|| raw.filled(Column::AccountId));
+    event.product = raw.filled(Column::ServiceName);
+    event
+}
+
+/// Read or write as the vendor says where it says so; what an OSS operation changes comes from the table.
+fn audit_action(raw: &RawEvent<'_>) -> Action {
+    if raw.text(Column::EventType).is_some_and(|t| matches!(&*t, "ConsoleSignin" | "ConsoleSignout")) {
+        return Action::Signin;
+    }
+    let name = raw.text(Column::EventName).unwrap_or_default();
+    let oss = raw.text(Column::ServiceName).is_some_and(|s| s.eq_ignore_ascii_case("oss"));
+    let listed = if oss { operations::oss(&name) } else { None };
+    match (raw.text(Column::EventRw).as_deref(), listed) {
+        (Some("Read"), _) => Action::Read,
+        (Some("Write"), Some(Action::Read) | None) => Action::Write,
+        (_, Some(action)) => action,
+        (_, None) => operations::by_verb(&name),
+    }
+}
+
+/// A failure has an error code that is neither null nor empty; a sign-in may say it in its message alone.
+fn audit_outcome(raw: &RawEvent<'_>) -> Outcome {
+    if raw.filled(Column::ErrorCode).is_some() {
+        return Outcome::Failure;
+    }
+    let signin = raw.text(Column::EventType).is_some_and(|t| t == "ConsoleSignin");
+    match raw.filled(Column::ErrorMessage) {
+        Some(message) if signin && !message.eq_ignore_ascii_case("success") => Outcome::Failure,
+        _ => Outcome::Success,
+    }
+}
+
+fn audit_resource<'a>(raw: &RawEvent<'a>) -> Option<Cow<'a, str>> {
+    if raw.referenced.kind == TokenKind::Object
+        && let Some(token) = first_reference(raw.bytes, raw.referenced)
+    {
+        return raw.text_of(token);
+    }
+    if let Some(name) = raw.filled(Column::ResourceName) {
+        return Some(name);
+    }
+    let host = raw.filled(Column::EventSource)?;
+    let (bucket, rest) = host.split_once('.')?;
+    (rest.starts_with("oss-") && !bucket.starts_with("oss-")).then(|| Cow::Owned(bucket.to_owned()))
+}
+
+/// The first id of `{"ACS::OSS::Bucket":["id"]}`. The text was scanned, so quotes pair up.
+fn first_reference(text: &[u8], object: Token) -> Option<Token> {
+    let bytes = object.of(text);
+    let list = bytes.iter().position(|b| *b == b'[')?;
+    let open = list + bytes[list..].iter().position(|b| matches!(b, b'"' | b']'))?;
+    if bytes[open] != b'"' {
+        return None;
+    }
+    let mut end = open + 1;
+    let mut kind = TokenKind::Plain;
+    while *bytes.get(end)? != b'"' {
+        if bytes[end] == b'\\' {
+            kind = TokenKind::Escaped;
+            end += 1;
+        }
+        end += 1;
+    }
+    Some(Token { start: object.start + open as u32 + 1, end: object.start + end as u32, kind })
+}
+
+/// Delivering a trail makes events of its own: the service role reads the bucket. They are no user's doing.
+fn is_delivery(raw: &RawEvent<'_>) -> bool {
+    if raw.token(Column::IdentityType).of(raw.bytes) == b"ram-user" {
+        return false;
+    }
+    let holds = |column: Column, word: &[u8]| memchr::memmem::find(raw.token(column).of(raw.bytes), word).is_some();
+    holds(Column::UserName, b"actiontrail") || holds(Column::UserName, b"ActionTrail") || {
+        let agent = raw.token(Column::UserAgent).of(raw.bytes);
+        agent == b"actiontrail.aliyuncs.com"
+    }
+}
+
+fn platform(raw: RawEvent<'_>) -> Event<'_> {
+    let mut event = base(raw, Some(Family::Platform));
+    let raw = &event.raw;
+    let kind = match raw.text(Column::EmployeeId) {
+        Some(id) if !id.is_empty() => "provider-person",
+        Some(_) => "provider-system",
+        // Field lists of 2019 to 2021 do not have EmployeeID: then nobody can tell.
+        None => "provider",
+    };
+    event.actor = (Cow::Borrowed(kind), raw.filled(Column::EmployeeId).unwrap_or_default());
+    event.action = match raw.text(Column::EventMethod) {
+        Some(method) if method.contains("Read") => Action::Read,
+        Some(method) if method.contains("Write") => Action::Write,
+        _ => Action::Unknown,
+    };
+    event.resource = raw.filled(Column::ResourceId);
+    event.reason = raw.filled(Column::EventType).map(|class| match &*class {
+        "CUSTOMER_INITIATED_SUPPORT" => Cow::Borrowed("customer-support"),
+        "ALIYUN_INITIATED_SERVICE" => Cow::Borrowed("provider-service"),
+        "ALIYUN_INITIATED_PENALTY" => Cow::Borrowed("penalty"),
+        _ => class,
+    });
+    event.country = raw.filled(Column::EventLocation);
+    event.account = raw.filled(Column::ResourceOwnerId);
+    event.product = raw.filled(Column::EventProduct);
+    event
+}
+
+fn insight(raw: RawEvent<'_>) -> Event<'_> {
+    let mut event = base(raw, Some(Family::Insight));
+    event.action = Action::Insight;
+    event.actor.0 = Cow::Borrowed("actiontrail-insight");
+    event.resource = event.raw.filled(Column::InsightObject);
+    event.reason = event.raw.filled(Column::InsightType);
+    event.account = event.raw.filled(Column::RecipientAccountId);
+    event
+}
+
+/// Microseconds since the Unix epoch of an RFC 3339 time.
+pub fn parse_time(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text).ok().map(|t| t.timestamp_micros())
+}

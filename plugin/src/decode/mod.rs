@@ -1,0 +1,295 @@
+//! The decode room: bytes of one frame in, records out.
+//!
+//! It opens the containers in which ActionTrail is delivered (arrays, concatenated objects, Log Service records,
+//! LookupEvents answers, EventBridge envelopes) and lifts the fields that later rooms need. It must never drop a
+//! byte: what is no record comes out as [`Decoded::Bad`] with the place where it went wrong.
+
+pub mod raw_event;
+mod record;
+pub mod scan;
+pub mod text;
+
+use raw_event::{Envelope, RawEvent};
+use record::Opening;
+use scan::{Problem, ScanError, Scanner, Token, TokenKind, Unwatched};
+use text::{WatchList, unescape};
+
+/// What came out of a frame.
+#[derive(Debug)]
+pub enum Decoded<'a> {
+    /// A JSON object: an operation log, or something else.
+    Event(RawEvent<'a>),
+    /// Bytes that are no record.
+    Bad {
+        /// The bytes.
+        bytes: &'a [u8],
+        /// What is wrong, in words.
+        detail: String,
+    },
+}
+
+/// One thing that came out of a frame, and the bytes of the frame that it accounts for.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// What it is.
+    pub decoded: Decoded<'a>,
+    /// Where it begins in the frame.
+    pub start: usize,
+    /// How many bytes of the frame it accounts for.
+    pub consumed: usize,
+}
+
+/// The room's settings.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    /// Deepest nesting, see [`scan::MAX_DEPTH`].
+    pub max_depth: usize,
+    /// Keys whose values are noted as secrets.
+    pub watch: WatchList,
+}
+
+impl Decoder {
+    /// Decodes one frame; `visit` gets every record in order. Bytes between records (blanks, commas, brackets) are
+    /// framing and reach nobody.
+    pub fn frame(&self, frame: &[u8], visit: &mut dyn FnMut(Record<'_>)) {
+        let frame_end = frame.len();
+        if let Err(error) = simdutf8::compat::from_utf8(frame) {
+            let detail = format!("not UTF-8 (byte {} of the record)", error.valid_up_to());
+            return visit(Record { decoded: Decoded::Bad { bytes: frame, detail }, start: 0, consumed: frame_end });
+        }
+        let mut scanner = Scanner::new(frame, 0, self.max_depth);
+        if frame.starts_with(b"\xef\xbb\xbf") {
+            scanner.pos = 3;
+        }
+        loop {
+            match scanner.peek() {
+                0 if scanner.pos >= frame_end => return,
+                b'{' => {}
+                b'[' => return self.array(frame, scanner.pos, 0, visit),
+                _ => return bad(frame, scanner.pos, &ScanError { problem: Problem::Value, at: 0 }, visit),
+            }
+            match self.object(frame, scanner.pos, visit) {
+                Ok(end) => scanner.pos = end,
+                Err(error) => return bad(frame, scanner.pos, &error, visit),
+            }
+        }
+    }
+
+    /// Decodes an event again after its secrets were masked.
+    pub fn again<'a>(&self, bytes: &'a [u8], envelope: Option<&'a Envelope>) -> Option<RawEvent<'a>> {
+        let (event, _) = record::object(bytes, 0, scan::MAX_DEPTH, &WatchList::default()).ok()?;
+        Some(RawEvent { envelope, ..event })
+    }
+
+    /// Decodes one object, noting secrets.
+    pub fn again_watched<'a>(&self, bytes: &'a [u8]) -> Option<RawEvent<'a>> {
+        record::object(bytes, 0, scan::MAX_DEPTH, &self.watch).ok().map(|(event, _)| event)
+    }
+
+    /// Decodes the object at `start` and gives the place behind it.
+    fn object(&self, frame: &[u8], start: usize, visit: &mut dyn FnMut(Record<'_>)) -> Result<usize, ScanError> {
+        let (event, opening) = record::object(frame, start, self.max_depth, &self.watch)?;
+        let len = event.bytes.len();
+        if event.family().is_none() && self.open(frame, start, &event, &opening, visit) {
+            return Ok(start + len);
+        }
+        if opening.topic.kind == TokenKind::Absent && opening.source.kind == TokenKind::Absent {
+            visit(Record { decoded: Decoded::Event(event), start, consumed: len });
+        } else {
+            // A flat Log Service record: the fields stand beside its topic.
+            let envelope = Envelope { json: Vec::new(), ..envelope(&event, &opening, Token::default()) };
+            visit(Record {
+                decoded: Decoded::Event(RawEvent { envelope: Some(&envelope), ..event }),
+                start,
+                consumed: len,
+            });
+        }
+        Ok(start + len)
+    }
+
+    /// Opens a container, if the object is one.
+    fn open(
+        &self,
+        frame: &[u8],
+        start: usize,
+        outer: &RawEvent<'_>,
+        opening: &Opening,
+        visit: &mut dyn FnMut(Record<'_>),
+    ) -> bool {
+        if opening.events.kind == TokenKind::Array {
+            let events = start + opening.events.start as usize;
+            self.array(&frame[..start + opening.events.end as usize], events, 2, visit);
+            return true;
+        }
+        for inner in [opening.inner, opening.data] {
+            if self.inner(start, outer, opening, inner, visit) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// An event in `event` or `data`: an object, or a string that holds one.
+    fn inner(
+        &self,
+        start: usize,
+        outer: &RawEvent<'_>,
+        opening: &Opening,
+        inner: Token,
+        visit: &mut dyn FnMut(Record<'_>),
+    ) -> bool {
+        let text = match inner.kind {
+            TokenKind::Object => inner.of(outer.bytes).to_vec(),
+            TokenKind::Plain | TokenKind::Escaped => unescape(inner.of(outer.bytes)).into_bytes(),
+            _ => return false,
+        };
+        let blanks = text.iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let (event, _) = match record::object(&text, blanks, self.max_depth, &self.watch) {
+            Ok(decoded) => decoded,
+            Err(error) if opening.topic.kind != TokenKind::Absent && text.get(blanks) == Some(&b'{') => {
+                // A Log Service record whose event is damaged must not pass as an ordinary log.
+                let detail = format!("the event inside a Log Service record: {error}");
+                let bytes = outer.bytes;
+                visit(Record { decoded: Decoded::Bad { bytes, detail }, start, consumed: bytes.len() });
+                return true;
+            }
+            Err(_) => return false,
+        };
+        if event.family().is_none() || text[blanks + event.bytes.len()..].iter().any(|b| !b.is_ascii_whitespace()) {
+            return false;
+        }
+        let envelope = envelope(outer, opening, inner);
+        let event = RawEvent { envelope: Some(&envelope), ..event };
+        visit(Record { decoded: Decoded::Event(event), start, consumed: outer.bytes.len() });
+        true
+    }
+
+    /// Every element of an array that begins at `start`; what is behind it in the frame follows.
+    fn array(&self, frame: &[u8], start: usize, depth: usize, visit: &mut dyn FnMut(Record<'_>)) {
+        let mut scanner = Scanner::new(frame, start + 1, self.max_depth);
+        let mut first = true;
+        loop {
+            match scanner.peek() {
+                b']' => {
+                    scanner.pos += 1;
+                    break;
+                }
+                b',' if !first => scanner.pos += 1,
+                _ if first => {}
+                _ => return bad(frame, scanner.pos, &at_start(Problem::Separator), visit),
+            }
+            first = false;
+            scanner.peek();
+            let begin = scanner.pos;
+            match self.element(frame, begin, depth + 1, visit) {
+                Ok(end) => scanner.pos = end,
+                Err(error) => return bad(frame, begin, &error, visit),
+            }
+        }
+        if depth == 0 && scanner.peek() != 0 {
+            bad(frame, scanner.pos, &at_start(Problem::Separator), visit);
+        }
+    }
+
+    fn element(
+        &self,
+        frame: &[u8],
+        begin: usize,
+        depth: usize,
+        visit: &mut dyn FnMut(Record<'_>),
+    ) -> Result<usize, ScanError> {
+        if frame.get(begin) == Some(&b'{') {
+            return self.object(frame, begin, visit);
+        }
+        let token = Scanner::new(frame, begin, self.max_depth)
+            .value(depth, &mut Unwatched)
+            .map_err(|e| ScanError { at: e.at - begin, ..e })?;
+        let end = token.end as usize + usize::from(token.is_string());
+        let bytes = &frame[begin..end];
+        let detail = "an element of the array is not an object (byte 0 of the record)".to_owned();
+        visit(Record { decoded: Decoded::Bad { bytes, detail }, start: begin, consumed: bytes.len() });
+        Ok(end)
+    }
+}
+
+fn at_start(problem: Problem) -> ScanError {
+    ScanError { problem, at: 0 }
+}
+
+fn bad(frame: &[u8], start: usize, error: &ScanError, visit: &mut dyn FnMut(Record<'_>)) {
+    let bytes = &frame[start..];
+    visit(Record { decoded: Decoded::Bad { bytes, detail: error.to_string() }, start, consumed: bytes.len() });
+}
+
+fn envelope(outer: &RawEvent<'_>, opening: &Opening, inner: Token) -> Envelope {
+    let quote = usize::from(inner.is_string());
+    let (start, end) = ((inner.start as usize).saturating_sub(quote), inner.end as usize + quote);
+    let mut json = Vec::with_capacity(outer.bytes.len() - (end - start) + 4);
+    json.extend_from_slice(&outer.bytes[..start]);
+    json.extend_from_slice(b"null");
+    json.extend_from_slice(&outer.bytes[end..]);
+    let text = |token| outer.text_of(token).map(std::borrow::Cow::into_owned);
+    Envelope { json, topic: text(opening.topic), source: text(opening.source) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(frame: &[u8]) -> String {
+        let decoder = Decoder { max_depth: 64, watch: WatchList::new(["accessKeySecret"]) };
+        let mut out = String::new();
+        let mut consumed = 0;
+        decoder.frame(frame, &mut |record| {
+            consumed += record.consumed;
+            out += &match record.decoded {
+                Decoded::Event(e) => format!(
+                    "{}+{} {:?} id={:?} dup={} secrets={} topic={:?}\n",
+                    record.start,
+                    record.consumed,
+                    e.family(),
+                    e.text(crate::event::columns::Column::EventId),
+                    e.duplicate_keys,
+                    e.secrets.len(),
+                    e.envelope.and_then(|e| e.topic.clone())
+                ),
+                Decoded::Bad { bytes, detail } => {
+                    format!("{}+{} bad {:?}: {detail}\n", record.start, record.consumed, String::from_utf8_lossy(bytes))
+                }
+            };
+        });
+        assert!(consumed <= frame.len());
+        out
+    }
+
+    #[test]
+    fn opens_every_container() {
+        insta::assert_snapshot!(seen(br#"{"eventId":"A","serviceName":"Oss","eventName":"PutBucket"}{"eventId":"B","serviceName":"Oss","eventName":"X"}"#), @r#"
+        0+59 Some(Audit) id=Some("A") dup=0 secrets=0 topic=None
+        59+51 Some(Audit) id=Some("B") dup=0 secrets=0 topic=None
+        "#);
+        insta::assert_snapshot!(seen(br#" [ {"EventID":"A","EventProduct":"OSS"} , 7, {"x":{"accessKeySecret":{"a":1}}} ] "#), @r#"
+        3+36 Some(Platform) id=Some("A") dup=0 secrets=0 topic=None
+        42+1 bad "7": an element of the array is not an object (byte 0 of the record)
+        45+33 None id=None dup=0 secrets=1 topic=None
+        "#);
+        insta::assert_snapshot!(seen(br#"{"__topic__":"actiontrail_audit_event","event":"{\"eventId\":\"A\",\"eventId\":\"B\",\"serviceName\":\"Oss\",\"eventName\":\"P\"}"}"#), @r#"0+131 Some(Audit) id=Some("B") dup=1 secrets=0 topic=Some("actiontrail_audit_event")"#);
+        insta::assert_snapshot!(seen(br#"{"Events":[{"eventId":"A","serviceName":"Oss","eventName":"P"}],"RequestId":"r"}"#), @r#"11+51 Some(Audit) id=Some("A") dup=0 secrets=0 topic=None"#);
+        insta::assert_snapshot!(seen(br#"{"id":"e","specversion":"1.0","data":{"eventId":"A","insightDetails":{"state":"Start"}}}"#), @r#"0+88 Some(Insight) id=Some("A") dup=0 secrets=0 topic=None"#);
+    }
+
+    #[test]
+    fn bad_bytes_are_told_with_their_place() {
+        insta::assert_snapshot!(seen(br#"{"eventId":"A"} {"b":01}"#), @r#"
+        0+15 None id=Some("A") dup=0 secrets=0 topic=None
+        16+8 bad "{\"b\":01}": not a valid number (byte 6 of the record)
+        "#);
+        insta::assert_snapshot!(seen(br#"[{"a":1},{"b":"#), @r#"
+        1+7 None id=None dup=0 secrets=0 topic=None
+        9+5 bad "{\"b\":": the record ends inside a value (byte 5 of the record)
+        "#);
+        insta::assert_snapshot!(seen(b"{\"a\":\"\xff\"}"), @r#"0+9 bad "{\"a\":\"�\"}": not UTF-8 (byte 6 of the record)"#);
+        insta::assert_snapshot!(seen(b"hello"), @r#"0+5 bad "hello": expected a value (byte 0 of the record)"#);
+        insta::assert_snapshot!(seen(b"  \r\n"), @"");
+    }
+}

@@ -1,0 +1,130 @@
+//! The redact room: masks secrets in the raw event before anything stores it.
+//!
+//! Values under watched keys become `"***"`, wherever they stand and also in JSON that hides in a string; the staff
+//! number of platform events can be hashed. Everything else stays byte for byte. It must never let a value under a
+//! watched key through, and never change an event that has none.
+
+use sha2::{Digest, Sha256};
+
+use crate::decode::raw_event::RawEvent;
+use crate::decode::scan::{Token, TokenKind};
+use crate::decode::text::{WatchList, unescape};
+use crate::event::columns::Column;
+
+/// Keys masked in every configuration: secrets of access keys, security tokens, passwords and signing keys.
+pub const ALWAYS: [&str; 14] = [
+    "accessKeySecret", "access_key_secret", "secretAccessKey", "secretKey", "clientSecret", "securityToken", "security-token",
+    "x-oss-security-token", "x-acs-security-token", "stsToken", "password", "loginPassword", "newPassword", "privateKey",
+];
+
+const MASK: &[u8] = b"\"***\"";
+
+/// The room's settings.
+#[derive(Debug, Clone)]
+pub struct Redactor {
+    /// Keys whose values are masked.
+    pub watch: WatchList,
+    /// `Some`: EmployeeID is replaced by its hash, salted with this text.
+    pub employee_salt: Option<String>,
+}
+
+impl Redactor {
+    /// The event's bytes with secrets masked and how many there were, or `None` where there is nothing to mask.
+    pub fn redact(&self, event: &RawEvent<'_>) -> Option<(Vec<u8>, u32)> {
+        let mut cuts: Vec<(usize, usize, Vec<u8>)> = Vec::new();
+        for secret in event.secrets.iter().filter(|s| is_secret(event.bytes, s)) {
+            let (start, end) = outer(secret);
+            cuts.push((start, end, MASK.to_vec()));
+        }
+        for text in &event.secret_texts {
+            if let Some(masked) = self.masked_text(text.of(event.bytes)) {
+                let (start, end) = outer(text);
+                cuts.push((start, end, masked));
+            }
+        }
+        if let Some(salt) = &self.employee_salt {
+            cuts.extend(hashed_employee(event, salt));
+        }
+        if cuts.is_empty() {
+            return None;
+        }
+        cuts.sort_by_key(|(start, ..)| *start);
+        let count = u32::try_from(cuts.len()).unwrap_or(u32::MAX);
+        Some((splice(event.bytes, cuts), count))
+    }
+
+    /// A string that holds JSON with a watched key: the same string with the values masked. Where the content is no
+    /// JSON after all, nothing can be told apart, so the whole string is masked.
+    fn masked_text(&self, content: &[u8]) -> Option<Vec<u8>> {
+        let text = unescape(content);
+        let Ok(mut value) = serde_json::from_str::<Vec<serde_json::Value>>(&format!("[{text}]")) else {
+            return Some(MASK.to_vec());
+        };
+        let mut count = 0;
+        value.iter_mut().for_each(|v| self.mask_value(v, &mut count));
+        if count == 0 {
+            return None;
+        }
+        let masked: Vec<String> = value.iter().map(ToString::to_string).collect();
+        serde_json::to_vec(&masked.join(",")).ok()
+    }
+
+    fn mask_value(&self, value: &mut serde_json::Value, count: &mut u32) {
+        match value {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map.iter_mut() {
+                    if self.watch.contains(key.as_bytes(), false) {
+                        *value = "***".into();
+                        *count += 1;
+                    } else {
+                        self.mask_value(value, count);
+                    }
+                }
+            }
+            serde_json::Value::Array(list) => list.iter_mut().for_each(|v| self.mask_value(v, count)),
+            _ => {}
+        }
+    }
+}
+
+/// `""`, null and a mask hide nothing; leaving them alone keeps the three apart.
+fn is_secret(text: &[u8], token: &Token) -> bool {
+    match token.kind {
+        TokenKind::Absent | TokenKind::Null => false,
+        TokenKind::Plain | TokenKind::Escaped => !matches!(token.of(text), b"" | b"***"),
+        _ => true,
+    }
+}
+
+fn outer(token: &Token) -> (usize, usize) {
+    let quote = usize::from(token.is_string());
+    (token.start as usize - quote, token.end as usize + quote)
+}
+
+fn hashed_employee(event: &RawEvent<'_>, salt: &str) -> Option<(usize, usize, Vec<u8>)> {
+    let token = event.token(Column::EmployeeId);
+    let id = event.filled(Column::EmployeeId).filter(|id| token.is_string() && !id.starts_with("sha256:"))?;
+    let mut hash = Sha256::new();
+    hash.update(salt.as_bytes());
+    hash.update([0]);
+    hash.update(id.as_bytes());
+    let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let (start, end) = outer(&token);
+    Some((start, end, format!("\"sha256:{hex}\"").into_bytes()))
+}
+
+fn splice(bytes: &[u8], cuts: Vec<(usize, usize, Vec<u8>)>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for (start, end, new) in cuts {
+        // A watched key inside a watched value: the outer mask covers it.
+        if start < from {
+            continue;
+        }
+        out.extend_from_slice(&bytes[from..start]);
+        out.extend_from_slice(&new);
+        from = end;
+    }
+    out.extend_from_slice(&bytes[from..]);
+    out
+}

@@ -1,0 +1,86 @@
+//! `kill -9` at any moment, then again: the same final counts as a run that nobody disturbed.
+//!
+//! The story: an audit pipe that stores its position before its output loses events on a crash, and one that stores
+//! it after counts them twice. Here both go into one transaction, with the counters; this test is what holds that.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{config, counts, event, innertrail, query, run, status};
+
+/// Rounds of killing. Each ends with a run to the end.
+const ROUNDS: u32 = 4;
+const KILLS: u32 = 6;
+
+/// Files of every kind: plain and compressed, with events of other services, duplicates, damage and app logs.
+fn input(dir: &Path) {
+    let (mut plain, mut packed) = (String::new(), String::new());
+    for i in 0..6000 {
+        let line = match i % 40 {
+            7 => event(i - 7, ""),
+            13 => event(i, "").replace("\"Oss\"", "\"Ecs\""),
+            21 => "{\"level\":\"info\",\"message\":\"an application's line\"}".to_owned(),
+            33 => format!("{{\"damaged\":{i}"),
+            _ => event(i, ""),
+        };
+        let text = if i % 2 == 0 { &mut plain } else { &mut packed };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    fs::write(dir.join("a.json"), plain).unwrap();
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gz, packed.as_bytes()).unwrap();
+    fs::write(dir.join("b.json.gz"), gz.finish().unwrap()).unwrap();
+}
+
+fn finished(dir: &Path, include: &str) -> Value {
+    let path = config(dir, include, "logstore:\n  commit_bytes: 65536\n  segment_rows: 500\n");
+    run(&["run", "--once", "--config", &path], 0);
+    let data = dir.join("data");
+    let rows = query(&data, "log", "SELECT count(*) AS c, count(DISTINCT eventId) AS ids, max(it_seq) AS last FROM log");
+    let mut counts = counts(&status(&data));
+    counts["rows"] = rows;
+    counts
+}
+
+#[test]
+fn killed_at_any_moment_the_counts_end_the_same() {
+    let input_dir = tempfile::tempdir().unwrap();
+    input(input_dir.path());
+    let include = format!("{}/*", input_dir.path().display());
+    let undisturbed = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
+    let expected = finished(undisturbed.path(), &include);
+    let takes = begun.elapsed();
+    assert_eq!(expected["conserved"], true, "{expected}");
+    assert!(expected["records"].as_u64().unwrap() > 5000, "{expected}");
+
+    let mut killed = 0;
+    for round in 0..ROUNDS {
+        let dir = tempfile::tempdir().unwrap();
+        let path = config(dir.path(), &include, "logstore:\n  commit_bytes: 65536\n  segment_rows: 500\n");
+        for kill in 0..KILLS {
+            let mut child = innertrail(&["run", "--once", "--config", &path])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            // Spread over the run, and different in every round.
+            let share = f64::from(kill * ROUNDS + round + 1) / f64::from(KILLS * ROUNDS);
+            thread::sleep(Duration::from_secs_f64(takes.as_secs_f64() * share.min(0.6)));
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                killed += 1;
+            }
+            child.wait().unwrap();
+        }
+        assert_eq!(finished(dir.path(), &include), expected, "round {round}");
+    }
+    assert!(killed >= 4, "only {killed} runs were still going when they were to be killed: make the input larger");
+    println!("killed {killed} times; every end was the same");
+}

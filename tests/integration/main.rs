@@ -1,0 +1,13 @@
+//! The integration tests: one binary, one module a subject. They run the real component and the real executable.
+//!
+//! One binary because each one links DataFusion, which takes longer than running it.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod component;
+mod crash;
+mod faults;
+mod fixtures;
+mod gate;
+mod harness;
+mod refusals;
+mod run;
