@@ -206,7 +206,7 @@ impl<'de> Deserialize<'de> for Secrets {
 }
 
 /// Takes lines through; gives the rows of what is kept, and how many were not.
-pub fn run(data: &[u8], origin: &str, row: &mut RowWriter, out: &mut Vec<u8>) -> (u64, u64) {
+pub(crate) fn run(data: &[u8], origin: &str, row: &mut RowWriter, out: &mut Vec<u8>) -> (u64, u64) {
     let (mut kept, mut refused, mut offset) = (0, 0, 0);
     for line in data.split_inclusive(|b| *b == b'\n') {
         let text = line.trim_ascii_end();
@@ -229,9 +229,8 @@ pub fn run(data: &[u8], origin: &str, row: &mut RowWriter, out: &mut Vec<u8>) ->
 fn write(audit: &Audit<'_>, text: &[u8], origin: &str, offset: i64, row: &mut RowWriter, out: &mut Vec<u8>) {
     use Column as C;
     row.begin(text.len());
-    row.joined(C::Origin, &["files:", origin]);
+    row.joined(C::Origin, &[b"files:", origin.as_bytes()]);
     row.integer(C::Offset, offset);
-    let raw = |value: &Option<Scalar<'_>>| value.as_ref().map(|v| v.0.clone());
     let identity = audit.user_identity.as_ref();
     let session = identity.and_then(|i| i.session_context.as_ref()?.attributes.as_ref());
     for (column, value) in [
@@ -239,7 +238,7 @@ fn write(audit: &Audit<'_>, text: &[u8], origin: &str, offset: i64, row: &mut Ro
         (C::EventTime, &audit.event_time),
         (C::EventName, &audit.event_name),
         (C::EventType, &audit.event_type),
-        (C::EventVersion, &raw(&audit.event_version)),
+        (C::EventVersion, &audit.event_version.as_ref().map(|v| v.0.clone())),
         (C::EventCategory, &audit.event_category),
         (C::EventRw, &audit.event_rw),
         (C::EventSource, &audit.event_source),
@@ -252,7 +251,7 @@ fn write(audit: &Audit<'_>, text: &[u8], origin: &str, offset: i64, row: &mut Ro
         (C::UserAgent, &audit.user_agent),
         (C::ErrorCode, &audit.error_code),
         (C::ErrorMessage, &audit.error_message),
-        (C::IsGlobal, &raw(&audit.is_global)),
+        (C::IsGlobal, &audit.is_global.as_ref().map(|v| v.0.clone())),
         (C::ResourceType, &audit.resource_type),
         (C::ResourceName, &audit.resource_name),
         (C::RecipientAccountId, &audit.recipient_account_id),
@@ -264,7 +263,7 @@ fn write(audit: &Audit<'_>, text: &[u8], origin: &str, offset: i64, row: &mut Ro
         (C::MfaAuthenticated, &session.and_then(|a| a.mfa_authenticated.clone())),
     ] {
         if let Some(value) = value {
-            row.text(column, value);
+            row.text(column, value.as_bytes());
         }
     }
     classified(audit, row);
@@ -280,8 +279,11 @@ fn classified(audit: &Audit<'_>, row: &mut RowWriter) {
     let identity = audit.user_identity.as_ref();
     let name = identity.and_then(|i| i.user_name.as_deref().or(i.principal_id.as_deref())).unwrap_or_default();
     row.text(C::Family, "audit");
-    row.joined(C::Actor, &[identity.and_then(|i| i.kind.as_deref()).unwrap_or("unknown"), ":", name]);
-    let listed = audit.event_name.as_deref().and_then(oss_operation);
+    row.joined(
+        C::Actor,
+        &[identity.and_then(|i| i.kind.as_deref()).unwrap_or("unknown").as_bytes(), b":", name.as_bytes()],
+    );
+    let listed = audit.event_name.as_deref().and_then(|name| oss_operation(name.as_bytes()));
     row.text(C::Action, listed.map_or("unknown", |a| a.as_str()));
     let failed = audit.error_code.as_deref().is_some_and(|code| !code.is_empty());
     row.text(C::Outcome, if failed { "failure" } else { "success" });
@@ -292,7 +294,8 @@ fn classified(audit: &Audit<'_>, row: &mut RowWriter) {
     if failed && let Some(code) = audit.error_code.as_deref() {
         row.text(C::Reason, code);
     }
-    let secrets = [&audit.request_parameters, &audit.response_elements, &audit.additional_event_data, &audit.event_attributes];
+    let secrets =
+        [&audit.request_parameters, &audit.response_elements, &audit.additional_event_data, &audit.event_attributes];
     // The generated trail has none; what counts here is looking for them.
     assert!(!secrets.iter().any(|s| s.as_ref().is_some_and(|s| s.0)), "a secret that this baseline would have to mask");
 }

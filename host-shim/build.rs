@@ -39,7 +39,9 @@ fn run() -> Result<(), Box<dyn Error>> {
 /// where Rust's own linker (lld) is the default, because others do not know the option.
 fn fold_identical_code() {
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
-    let default_lld = is("CARGO_CFG_TARGET_ARCH", "x86_64") && is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
+    let default_lld = is("CARGO_CFG_TARGET_ARCH", "x86_64")
+        && is("CARGO_CFG_TARGET_OS", "linux")
+        && is("CARGO_CFG_TARGET_ENV", "gnu");
     let overridden = env::var_os("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER").is_some();
     if default_lld && !overridden && is("PROFILE", "release") {
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");

@@ -39,7 +39,9 @@ pub enum GateError {
     #[error(transparent)]
     Run(#[from] RunError),
     /// A frame of the `native` codec that is too long: there is no way to find the next one.
-    #[error("a frame of {0} bytes at byte {1} of the stream; the limit is {MAX_FRAME}. Set the agent's framing to length_delimited")]
+    #[error(
+        "a frame of {0} bytes at byte {1} of the stream; the limit is {MAX_FRAME}. Set the agent's framing to length_delimited"
+    )]
     FrameTooLong(usize, u64),
 }
 
@@ -244,8 +246,13 @@ fn lines(waiting: &[u8], end: bool, offset: u64) -> Cut {
 
 /// The quarantine entries alone, as the Logstore keeps them.
 fn refused(routed: &Routed) -> Routed {
-    let mut refused =
-        Routed { data: Vec::new(), entries: Vec::new(), framing_bytes: 0, duplicate_keys: routed.duplicate_keys, redacted: routed.redacted };
+    let mut refused = Routed {
+        data: Vec::new(),
+        entries: Vec::new(),
+        framing_bytes: 0,
+        duplicate_keys: routed.duplicate_keys,
+        redacted: routed.redacted,
+    };
     let mut start = 0;
     for entry in &routed.entries {
         let bytes = &routed.data[start..entry.end as usize];

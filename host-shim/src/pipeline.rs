@@ -15,11 +15,13 @@ use crate::clock;
 use crate::config::{Config, Source};
 use crate::fetch::{self, Files};
 use crate::layout::{self, HostRows};
-use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, File as FileParam, FileBytes, ObjectCheck, Outcome, State};
+use crate::runtime::wit::source::{
+    Action, CheckpointParam, Emitted, File as FileParam, FileBytes, ObjectCheck, Outcome, State,
+};
 use crate::runtime::wit::transform::{Claim, Codec, Encoding, Fault, Frame, Provenance, Routed};
 use crate::runtime::{
-    Bisector, BisectorConfig, CallError, Input, LoadedComponent, Native, OpenError, Poisoned, RunError, RunStats, Session,
-    Transform,
+    Bisector, BisectorConfig, CallError, Input, LoadedComponent, Native, OpenError, Poisoned, RunError, RunStats,
+    Session, Transform,
 };
 use crate::seal_mark::SealKey;
 use crate::setup::{self, SetupError};
@@ -188,7 +190,15 @@ impl Pipeline {
         for name in names {
             let session = self.session(&name)?;
             let next = Next::Step(Box::new(Answer::Started));
-            sources.push(Running { name, session, files: Files::default(), listed: BTreeSet::new(), at_file: None, failed_at: None, next });
+            sources.push(Running {
+                name,
+                session,
+                files: Files::default(),
+                listed: BTreeSet::new(),
+                at_file: None,
+                failed_at: None,
+                next,
+            });
         }
         while !stop.load(Ordering::Relaxed) && sources.iter().any(|s| !matches!(s.next, Next::Over)) {
             self.turn(&mut sources, stop, tell)?;
@@ -285,7 +295,10 @@ impl Pipeline {
         let Some(path) = path else {
             return Err(PipelineError::Step { source_name: source.name.clone(), error });
         };
-        tell(Notice::Note(&source.name, format!("{path}: the component fails on this file; it goes to quarantine raw")));
+        tell(Notice::Note(
+            &source.name,
+            format!("{path}: the component fails on this file; it goes to quarantine raw"),
+        ));
         self.abandon(source, &path, &error)?;
         source.session = self.session(&source.name)?;
         source.next = Next::Step(Box::new(Answer::Abandoned(path)));
@@ -301,8 +314,14 @@ impl Pipeline {
                 Err(_) => break,
             };
             if !bytes.is_empty() {
-                let poisoned =
-                    Poisoned { bytes, source: &source.name, origin: path, offset, fault: Fault::Poison, detail: &detail };
+                let poisoned = Poisoned {
+                    bytes,
+                    source: &source.name,
+                    origin: path,
+                    offset,
+                    fault: Fault::Poison,
+                    detail: &detail,
+                };
                 let row = self.native.rows.poison(&poisoned);
                 let len = bytes.len() as u64;
                 self.txn.push(innertrail_logstore::Store::Quarantine, &row, len);
@@ -469,11 +488,9 @@ pub(crate) fn push(txn: &mut Transaction, routed: &Routed) {
     for (reason, count) in reasons.iter().filter(|(_, count)| *count > 0) {
         txn.count(&format!("{REASON}{reason}"), *count);
     }
-    for (counter, delta) in [
-        (FRAMING_BYTES, routed.framing_bytes),
-        (REDACTED, routed.redacted),
-        (DUPLICATE_KEYS, routed.duplicate_keys),
-    ] {
+    for (counter, delta) in
+        [(FRAMING_BYTES, routed.framing_bytes), (REDACTED, routed.redacted), (DUPLICATE_KEYS, routed.duplicate_keys)]
+    {
         if delta > 0 {
             txn.count(counter, delta);
         }

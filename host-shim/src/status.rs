@@ -93,11 +93,8 @@ impl Status {
             framing: count(FRAMING_BYTES),
         };
         let out = bytes.dedicated + bytes.passthrough + bytes.quarantine + bytes.duplicates + bytes.framing;
-        let quarantine: BTreeMap<String, u64> = state
-            .counters
-            .iter()
-            .filter_map(|(name, n)| Some((name.strip_prefix(REASON)?.to_owned(), *n)))
-            .collect();
+        let quarantine: BTreeMap<String, u64> =
+            state.counters.iter().filter_map(|(name, n)| Some((name.strip_prefix(REASON)?.to_owned(), *n))).collect();
         let reasons: u64 = quarantine.values().sum();
         Self {
             trail: trail.to_owned(),

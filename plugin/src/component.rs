@@ -147,7 +147,10 @@ impl transform::GuestPipeline for Pipeline {
         match Transform::open(&config) {
             Ok(rooms) => Ok(transform::Pipeline::new(Pipeline(rooms))),
             Err(found) => {
-                let diagnostic = |d: crate::transform::config::Diagnostic| transform::Diagnostic { path: d.path, message: d.message };
+                let diagnostic = |d: crate::transform::config::Diagnostic| transform::Diagnostic {
+                    path: d.path,
+                    message: d.message,
+                };
                 Err(found.into_iter().map(diagnostic).collect())
             }
         }
@@ -156,7 +159,8 @@ impl transform::GuestPipeline for Pipeline {
     fn claims(&self, batch: transform::Batch) -> Vec<transform::Claim> {
         let frames = frames(&batch);
         let claims = self.0.claims(&view(&batch, &frames));
-        let claim = |c: rooms::Claim| transform::Claim { event: c.event, index: c.index, mark: c.mark, canonical: c.canonical };
+        let claim =
+            |c: rooms::Claim| transform::Claim { event: c.event, index: c.index, mark: c.mark, canonical: c.canonical };
         claims.into_iter().map(claim).collect()
     }
 
@@ -223,13 +227,16 @@ fn entry(entry: rooms::Entry) -> transform::Entry {
     let (route, reason) = match entry.route {
         Route::Dedicated => (transform::Route::Dedicated, None),
         Route::Passthrough => (transform::Route::Passthrough, None),
-        Route::Quarantine(reason) => (transform::Route::Quarantine, Some(match reason {
-            Reason::Undecodable => transform::Reason::Undecodable,
-            Reason::UnsupportedProduct => transform::Reason::UnsupportedProduct,
-            Reason::WrongTrail => transform::Reason::WrongTrail,
-            Reason::WriteProtected => transform::Reason::WriteProtected,
-            Reason::Poison => transform::Reason::Poison,
-        })),
+        Route::Quarantine(reason) => (
+            transform::Route::Quarantine,
+            Some(match reason {
+                Reason::Undecodable => transform::Reason::Undecodable,
+                Reason::UnsupportedProduct => transform::Reason::UnsupportedProduct,
+                Reason::WrongTrail => transform::Reason::WrongTrail,
+                Reason::WriteProtected => transform::Reason::WriteProtected,
+                Reason::Poison => transform::Reason::Poison,
+            }),
+        ),
     };
     transform::Entry { end: entry.end, route, reason, consumed: entry.consumed }
 }

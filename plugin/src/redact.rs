@@ -8,13 +8,27 @@ use sha2::{Digest, Sha256};
 
 use crate::decode::raw_event::RawEvent;
 use crate::decode::scan::{Token, TokenKind};
-use crate::decode::text::{WatchList, unescape};
+use crate::decode::secrets::{MAX_STRINGS, Secrets, WatchList};
+use crate::decode::text::unescape;
 use crate::event::columns::Column;
+use crate::event::json::write_json_string;
 
 /// Keys masked in every configuration: secrets of access keys, security tokens, passwords and signing keys.
 pub const ALWAYS: [&str; 14] = [
-    "accessKeySecret", "access_key_secret", "secretAccessKey", "secretKey", "clientSecret", "securityToken", "security-token",
-    "x-oss-security-token", "x-acs-security-token", "stsToken", "password", "loginPassword", "newPassword", "privateKey",
+    "accessKeySecret",
+    "access_key_secret",
+    "secretAccessKey",
+    "secretKey",
+    "clientSecret",
+    "securityToken",
+    "security-token",
+    "x-oss-security-token",
+    "x-acs-security-token",
+    "stsToken",
+    "password",
+    "loginPassword",
+    "newPassword",
+    "privateKey",
 ];
 
 const MASK: &[u8] = b"\"***\"";
@@ -31,17 +45,7 @@ pub struct Redactor {
 impl Redactor {
     /// The event's bytes with secrets masked and how many there were, or `None` where there is nothing to mask.
     pub fn redact(&self, event: &RawEvent<'_>) -> Option<(Vec<u8>, u32)> {
-        let mut cuts: Vec<(usize, usize, Vec<u8>)> = Vec::new();
-        for secret in event.secrets.iter().filter(|s| is_secret(event.bytes, s)) {
-            let (start, end) = outer(secret);
-            cuts.push((start, end, MASK.to_vec()));
-        }
-        for text in &event.secret_texts {
-            if let Some(masked) = self.masked_text(text.of(event.bytes)) {
-                let (start, end) = outer(text);
-                cuts.push((start, end, masked));
-            }
-        }
+        let mut cuts = self.cuts(event.bytes, &event.secrets, &event.secret_texts, 0);
         if let Some(salt) = &self.employee_salt {
             cuts.extend(hashed_employee(event, salt));
         }
@@ -53,39 +57,41 @@ impl Redactor {
         Some((splice(event.bytes, cuts), count))
     }
 
-    /// A string that holds JSON with a watched key: the same string with the values masked. Where the content is no
-    /// JSON after all, nothing can be told apart, so the whole string is masked.
-    fn masked_text(&self, content: &[u8]) -> Option<Vec<u8>> {
-        let text = unescape(content);
-        let Ok(mut value) = serde_json::from_str::<Vec<serde_json::Value>>(&format!("[{text}]")) else {
-            return Some(MASK.to_vec());
-        };
-        let mut count = 0;
-        value.iter_mut().for_each(|v| self.mask_value(v, &mut count));
-        if count == 0 {
+    /// A string that holds JSON with a watched key: the same string with the values masked and all else as it was. Where
+    /// the content is no JSON after all, nothing can be told apart, so the whole string is masked.
+    fn masked_text(&self, content: &[u8], strings: usize) -> Option<Vec<u8>> {
+        let text = unescape(content).into_bytes();
+        let found = if strings < MAX_STRINGS { Secrets::in_text(&self.watch, &text) } else { None };
+        let Some(found) = found else { return Some(MASK.to_vec()) };
+        let cuts = self.cuts(&text, &found.values, &found.texts, strings + 1);
+        if cuts.is_empty() {
             return None;
         }
-        let masked: Vec<String> = value.iter().map(ToString::to_string).collect();
-        serde_json::to_vec(&masked.join(",")).ok()
+        let mut out = Vec::with_capacity(content.len());
+        write_json_string(&mut out, &splice(&text, cuts));
+        Some(out)
     }
 
-    fn mask_value(&self, value: &mut serde_json::Value, count: &mut u32) {
-        match value {
-            serde_json::Value::Object(map) => {
-                for (key, value) in map.iter_mut() {
-                    if self.watch.contains(key.as_bytes(), false) {
-                        *value = "***".into();
-                        *count += 1;
-                    } else {
-                        self.mask_value(value, count);
-                    }
-                }
-            }
-            serde_json::Value::Array(list) => list.iter_mut().for_each(|v| self.mask_value(v, count)),
-            _ => {}
+    /// What has to be put in whose place.
+    fn cuts(&self, text: &[u8], values: &[Token], texts: &[Token], strings: usize) -> Vec<Cut> {
+        let mut cuts: Vec<Cut> = Vec::new();
+        for secret in values.iter().filter(|s| is_secret(text, s)) {
+            let (start, end) = outer(secret);
+            cuts.push((start, end, MASK.to_vec()));
         }
+        for token in texts {
+            if let Some(masked) = self.masked_text(token.of(text), strings) {
+                let (start, end) = outer(token);
+                cuts.push((start, end, masked));
+            }
+        }
+        cuts.sort_by_key(|(start, ..)| *start);
+        cuts
     }
 }
+
+/// From, to, and what comes there instead.
+type Cut = (usize, usize, Vec<u8>);
 
 /// `""`, null and a mask hide nothing; leaving them alone keeps the three apart.
 fn is_secret(text: &[u8], token: &Token) -> bool {
@@ -101,19 +107,19 @@ fn outer(token: &Token) -> (usize, usize) {
     (token.start as usize - quote, token.end as usize + quote)
 }
 
-fn hashed_employee(event: &RawEvent<'_>, salt: &str) -> Option<(usize, usize, Vec<u8>)> {
+fn hashed_employee(event: &RawEvent<'_>, salt: &str) -> Option<Cut> {
     let token = event.token(Column::EmployeeId);
-    let id = event.filled(Column::EmployeeId).filter(|id| token.is_string() && !id.starts_with("sha256:"))?;
+    let id = event.filled(Column::EmployeeId).filter(|id| token.is_string() && !id.starts_with(b"sha256:"))?;
     let mut hash = Sha256::new();
     hash.update(salt.as_bytes());
     hash.update([0]);
-    hash.update(id.as_bytes());
+    hash.update(&*id);
     let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     let (start, end) = outer(&token);
     Some((start, end, format!("\"sha256:{hex}\"").into_bytes()))
 }
 
-fn splice(bytes: &[u8], cuts: Vec<(usize, usize, Vec<u8>)>) -> Vec<u8> {
+fn splice(bytes: &[u8], cuts: Vec<Cut>) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut from = 0;
     for (start, end, new) in cuts {

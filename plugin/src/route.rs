@@ -6,6 +6,7 @@
 
 use crate::classify::Event;
 use crate::decode::raw_event::Family;
+use crate::decode::scan::TokenKind;
 
 /// Who gave a record. The host establishes this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +98,15 @@ impl Router {
                 "addressed to the dedicated Logstore, but no operation log of this trail",
             );
         }
+        // Behind the gate a mark means that it was checked, so nothing else may carry one through.
+        if event.raw.seal.kind != TokenKind::Absent {
+            return (Route::Quarantine(Reason::WriteProtected), "bears a seal mark, but is no operation log");
+        }
         (Route::Passthrough, "")
     }
 
     fn unsupported(&self, event: &Event<'_>) -> (Route, &'static str) {
-        if self.is_addressed(event) {
+        if self.is_addressed(event) || event.raw.seal.kind != TokenKind::Absent {
             return (
                 Route::Quarantine(Reason::WriteProtected),
                 "addressed to the dedicated Logstore, but its product is not enabled",
@@ -110,18 +115,25 @@ impl Router {
         if self.pass_unsupported {
             return (Route::Passthrough, "");
         }
-        (Route::Quarantine(Reason::UnsupportedProduct), "an operation log of a product that route.products does not name")
+        (
+            Route::Quarantine(Reason::UnsupportedProduct),
+            "an operation log of a product that route.products does not name",
+        )
     }
 
     /// An event that names no account at all is not held to be another's.
     fn is_ours(&self, event: &Event<'_>) -> bool {
-        self.accounts.is_empty() || event.account.as_ref().is_none_or(|a| self.accounts.iter().any(|own| own == a))
+        self.accounts.is_empty()
+            || event.account.as_ref().is_none_or(|a| self.accounts.iter().any(|own| own.as_bytes() == &**a))
     }
 
     /// Casing differs from service to service, and from one family to the other.
     fn is_enabled(&self, family: Family, event: &Event<'_>) -> bool {
         family != Family::Insight
-            && event.product.as_ref().is_some_and(|p| self.products.iter().any(|own| own.eq_ignore_ascii_case(p)))
+            && event
+                .product
+                .as_ref()
+                .is_some_and(|p| self.products.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(p)))
     }
 
     fn is_addressed(&self, event: &Event<'_>) -> bool {

@@ -42,7 +42,8 @@ fn finished(dir: &Path, include: &str) -> Value {
     let path = config(dir, include, "logstore:\n  commit_bytes: 65536\n  segment_rows: 500\n");
     run(&["run", "--once", "--config", &path], 0);
     let data = dir.join("data");
-    let rows = query(&data, "log", "SELECT count(*) AS c, count(DISTINCT eventId) AS ids, max(it_seq) AS last FROM log");
+    let rows =
+        query(&data, "log", "SELECT count(*) AS c, count(DISTINCT eventId) AS ids, max(it_seq) AS last FROM log");
     let mut counts = counts(&status(&data));
     counts["rows"] = rows;
     counts

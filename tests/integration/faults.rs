@@ -2,10 +2,11 @@
 //! fails on everything. None may stop the run or cost another record.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use innertrail_component_build::{ComponentSpec, build};
+use innertrail_host_shim::runtime::{ComponentSource, LoadedComponent, Runtime, RuntimeConfig};
 
 use crate::harness::{config, event, query, root, run, status};
 
@@ -54,18 +55,11 @@ fn with(marker: &str, deadline_ms: u32) -> (serde_json::Value, serde_json::Value
     (status, ids, err)
 }
 
-fn sha256(path: &PathBuf) -> String {
-    let bad = config_error(path);
-    bad.split("is ").find_map(|part| part.get(..64).filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))).unwrap().to_owned()
-}
-
-/// The message about a wrong pin names the hash that was found: what a user would copy from there.
-fn config_error(path: &std::path::Path) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    let zeros = "0".repeat(64);
-    let more = format!("plugin:\n  path: {}\n  sha256: \"{zeros}\"\n", path.display());
-    let file = config(dir.path(), "x.json", &more);
-    run(&["run", "--once", "--config", &file], 2).1.replace(&zeros, "")
+/// The hash to pin, as `innertrail check` prints it.
+fn sha256(path: &Path) -> String {
+    let runtime = Runtime::new(RuntimeConfig::default()).unwrap();
+    let source = ComponentSource::File { path: path.to_owned(), sha256: None };
+    LoadedComponent::load(&runtime, &source).unwrap().sha256()
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::harness::{config, event, innertrail, query, run, status, texts};
 /// Puts bytes through the gate, gives what comes out.
 fn gate(config: &str, codec: &str, input: &[u8]) -> Vec<u8> {
     let args = ["gate", "--codec", codec, "--config", config];
-    let mut child = innertrail(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        innertrail(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();
     texts(&output, &args, 0);
@@ -87,7 +88,8 @@ fn nobody_writes_the_dedicated_logstore_through_the_gate() {
     assert_eq!(String::from_utf8_lossy(&out), "");
     assert_eq!(status(&data)["quarantine"]["write_protected"], 5);
     assert_eq!(status(&data)["records"], 2);
-    let kept = query(&data, "quarantine", "SELECT count(*) AS c FROM log WHERE it_quarantine_reason = 'write_protected'");
+    let kept =
+        query(&data, "quarantine", "SELECT count(*) AS c FROM log WHERE it_quarantine_reason = 'write_protected'");
     assert_eq!(kept, json!([{ "c": 5 }]));
 }
 

@@ -84,7 +84,7 @@ fn a_second_process_on_the_same_data_directory() {
 fn configuration_errors_name_line_and_column() {
     let dir = tempfile::tempdir().unwrap();
     let err = refused(dir.path(), "route:\n  productz: [oss]\n");
-    assert!(err.contains("DIR/innertrail.yaml:8:3: ") && err.contains("products"), "{err}");
+    assert!(err.contains("DIR/innertrail.yaml:9:3: ") && err.contains("products"), "{err}");
     let (_, err) = run(&["run", "--once", "--config", "no-such-file.yaml"], 2);
     assert!(err.contains("no-such-file.yaml"), "{err}");
     let (_, err) = run(&["run", "--no-such-option"], 2);
@@ -95,7 +95,11 @@ fn configuration_errors_name_line_and_column() {
 fn what_is_no_logstore_and_what_is_no_query() {
     let dir = tempfile::tempdir().unwrap();
     let empty = dir.path().to_str().unwrap();
-    for command in [&["status", "--data-dir", empty][..], &["tail", "--data-dir", empty], &["query", "--data-dir", empty, "SELECT 1"]] {
+    for command in [
+        &["status", "--data-dir", empty][..],
+        &["tail", "--data-dir", empty],
+        &["query", "--data-dir", empty, "SELECT 1"],
+    ] {
         let (_, err) = run(command, 2);
         assert!(err.contains("not a Logstore"), "{command:?}: {err}");
     }
@@ -105,7 +109,9 @@ fn what_is_no_logstore_and_what_is_no_query() {
     run(&["run", "--once", "--config", &path], 0);
     let data = dir.path().join("data");
     let data = data.to_str().unwrap();
-    for sql in ["DROP TABLE log", "INSERT INTO log VALUES (1)", "SELECT nope FROM log", "SELEC 1", "COPY log TO 'x.csv'"] {
+    for sql in
+        ["DROP TABLE log", "INSERT INTO log VALUES (1)", "SELECT nope FROM log", "SELEC 1", "COPY log TO 'x.csv'"]
+    {
         let (_, err) = run(&["query", "--data-dir", data, sql], 2);
         assert!(err.starts_with("error: "), "{sql}: {err}");
     }

@@ -29,7 +29,8 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     let mut findings = Vec::new();
     let mut sources = serde_json::Map::new();
     for (name, source) in &config.sources {
-        Session::open(&component, &config.source_json(name).unwrap_or_default(), &[]).map_err(setup::SetupError::from)?;
+        Session::open(&component, &config.source_json(name).unwrap_or_default(), &[])
+            .map_err(setup::SetupError::from)?;
         let Source::File(file) = source;
         let matched = match fetch::list(&file.include, &file.exclude) {
             Ok((found, notes)) => {

@@ -19,7 +19,11 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
     let dir = &args.data.data_dir;
     let snapshot = Snapshot::open(dir).map_err(|e| Failure::Usage(e.into()))?;
     let Some((store, row)) = find(&snapshot, &args.event_id)? else {
-        return Err(Failure::Runtime(anyhow!("no event {} in {}: not in the Logstore, not in quarantine", Safe(&args.event_id), dir.display())));
+        return Err(Failure::Runtime(anyhow!(
+            "no event {} in {}: not in the Logstore, not in quarantine",
+            Safe(&args.event_id),
+            dir.display()
+        )));
     };
     let rooms = rooms(&snapshot, dir, &row)?;
     let told = json!({
@@ -110,4 +114,3 @@ fn text(told: &serde_json::Value) -> String {
     }
     out
 }
-

@@ -29,7 +29,9 @@ pub(super) fn run(args: &TestArgs) -> Outcome {
         find(path, &mut cases)?;
     }
     if cases.is_empty() {
-        return Err(Failure::Usage(anyhow!("no case.toml below the given paths; a case is a folder with case.toml and input.*")));
+        return Err(Failure::Usage(anyhow!(
+            "no case.toml below the given paths; a case is a folder with case.toml and input.*"
+        )));
     }
     cases.sort();
     let component = setup::component(&base)?;

@@ -117,8 +117,10 @@ fn source(
             Some(Action::ListFiles((include, exclude))) => {
                 let (listed, _) = fetch::list(&include, &exclude).map_err(|e| anyhow!(e))?;
                 // Neither times nor inodes: a rehearsal is the same on every machine.
-                let params: Vec<_> =
-                    listed.iter().map(|f| FileParam { path: &f.path, size: f.size, modified_ms: 0, identity: "" }).collect();
+                let params: Vec<_> = listed
+                    .iter()
+                    .map(|f| FileParam { path: &f.path, size: f.size, modified_ms: 0, identity: "" })
+                    .collect();
                 session.step(Outcome::Files(&params))?
             }
             Some(Action::ReadFile(read)) => {
@@ -155,12 +157,7 @@ fn emit(
 }
 
 /// The transform role, without keys: no seal mark is valid.
-fn agent(
-    rehearsal: &Rehearsal<'_>,
-    data: &[u8],
-    transform: &mut Transform,
-    found: &mut Found,
-) -> anyhow::Result<()> {
+fn agent(rehearsal: &Rehearsal<'_>, data: &[u8], transform: &mut Transform, found: &mut Found) -> anyhow::Result<()> {
     let frame = |end: usize, offset: usize| -> anyhow::Result<Frame> {
         Ok(Frame { end: u32::try_from(end)?, offset: offset as u64, fault: None })
     };

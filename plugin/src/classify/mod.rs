@@ -47,21 +47,21 @@ pub struct Event<'a> {
     /// Microseconds since the Unix epoch.
     pub time_us: Option<i64>,
     /// Kind and name of the actor; the name may be empty.
-    pub actor: (Cow<'a, str>, Cow<'a, str>),
+    pub actor: (Cow<'a, [u8]>, Cow<'a, [u8]>),
     /// What kind of operation.
     pub action: Action,
     /// What it was done to.
-    pub resource: Option<Cow<'a, str>>,
+    pub resource: Option<Cow<'a, [u8]>>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why.
-    pub reason: Option<Cow<'a, str>>,
+    pub reason: Option<Cow<'a, [u8]>>,
     /// Country of the actor.
-    pub country: Option<Cow<'a, str>>,
+    pub country: Option<Cow<'a, [u8]>>,
     /// The account whose log this is.
-    pub account: Option<Cow<'a, str>>,
+    pub account: Option<Cow<'a, [u8]>>,
     /// Product, as the event spells it. Insight events have none.
-    pub product: Option<Cow<'a, str>>,
+    pub product: Option<Cow<'a, [u8]>>,
     /// Why the record cannot be kept as an event.
     pub problem: Option<&'static str>,
 }
@@ -77,7 +77,7 @@ pub fn classify(raw: RawEvent<'_>) -> Event<'_> {
 }
 
 fn base<'a>(raw: RawEvent<'a>, family: Option<Family>) -> Event<'a> {
-    let time_us = raw.filled(Column::EventTime).and_then(|t| parse_time(&t));
+    let time_us = raw.filled(Column::EventTime).and_then(|t| parse_time(std::str::from_utf8(&t).ok()?));
     let problem = match family {
         None => None,
         Some(_) if raw.filled(Column::EventId).is_none() => Some("the event has no id, so it cannot be kept once"),
@@ -91,7 +91,7 @@ fn base<'a>(raw: RawEvent<'a>, family: Option<Family>) -> Event<'a> {
         raw,
         family,
         time_us,
-        actor: (Cow::Borrowed(""), Cow::Borrowed("")),
+        actor: (fixed(""), fixed("")),
         action: Action::Unknown,
         resource: None,
         outcome: Outcome::Unknown,
@@ -103,6 +103,10 @@ fn base<'a>(raw: RawEvent<'a>, family: Option<Family>) -> Event<'a> {
     }
 }
 
+fn fixed(word: &'static str) -> Cow<'static, [u8]> {
+    Cow::Borrowed(word.as_bytes())
+}
+
 fn plain(raw: RawEvent<'_>) -> Event<'_> {
     base(raw, None)
 }
@@ -111,7 +115,7 @@ fn audit(raw: RawEvent<'_>) -> Event<'_> {
     let mut event = base(raw, Some(Family::Audit));
     let raw = &event.raw;
     event.actor = (
-        raw.filled(Column::IdentityType).unwrap_or(Cow::Borrowed("unknown")),
+        raw.filled(Column::IdentityType).unwrap_or(fixed("unknown")),
         raw.filled(Column::UserName).or_else(|| raw.filled(Column::PrincipalId)).unwrap_or_default(),
     );
     event.action = audit_action(raw);
@@ -119,7 +123,7 @@ fn audit(raw: RawEvent<'_>) -> Event<'_> {
     event.outcome = audit_outcome(raw);
     event.reason = match event.outcome {
         Outcome::Failure => raw.filled(Column::ErrorCode).or_else(|| raw.filled(Column::ErrorMessage)),
-        _ if is_delivery(raw) => Some(Cow::Borrowed("trail-delivery")),
+        _ if is_delivery(raw) => Some(fixed("trail-delivery")),
         _ => None,
     };
     event.account = raw.filled(Column::RecipientAccountId).or_else(|| raw.filled(Column::AccountId));
@@ -129,15 +133,15 @@ fn audit(raw: RawEvent<'_>) -> Event<'_> {
 
 /// Read or write as the vendor says where it says so; what an OSS operation changes comes from the table.
 fn audit_action(raw: &RawEvent<'_>) -> Action {
-    if raw.text(Column::EventType).is_some_and(|t| matches!(&*t, "ConsoleSignin" | "ConsoleSignout")) {
+    if raw.value(Column::EventType).is_some_and(|t| matches!(&*t, b"ConsoleSignin" | b"ConsoleSignout")) {
         return Action::Signin;
     }
-    let name = raw.text(Column::EventName).unwrap_or_default();
-    let oss = raw.text(Column::ServiceName).is_some_and(|s| s.eq_ignore_ascii_case("oss"));
+    let name = raw.value(Column::EventName).unwrap_or_default();
+    let oss = raw.value(Column::ServiceName).is_some_and(|s| s.eq_ignore_ascii_case(b"oss"));
     let listed = if oss { operations::oss(&name) } else { None };
-    match (raw.text(Column::EventRw).as_deref(), listed) {
-        (Some("Read"), _) => Action::Read,
-        (Some("Write"), Some(Action::Read) | None) => Action::Write,
+    match (raw.value(Column::EventRw).as_deref(), listed) {
+        (Some(b"Read"), _) => Action::Read,
+        (Some(b"Write"), Some(Action::Read) | None) => Action::Write,
         (_, Some(action)) => action,
         (_, None) => operations::by_verb(&name),
     }
@@ -148,25 +152,26 @@ fn audit_outcome(raw: &RawEvent<'_>) -> Outcome {
     if raw.filled(Column::ErrorCode).is_some() {
         return Outcome::Failure;
     }
-    let signin = raw.text(Column::EventType).is_some_and(|t| t == "ConsoleSignin");
+    let signin = raw.value(Column::EventType).is_some_and(|t| *t == *b"ConsoleSignin");
     match raw.filled(Column::ErrorMessage) {
-        Some(message) if signin && !message.eq_ignore_ascii_case("success") => Outcome::Failure,
+        Some(message) if signin && !message.eq_ignore_ascii_case(b"success") => Outcome::Failure,
         _ => Outcome::Success,
     }
 }
 
-fn audit_resource<'a>(raw: &RawEvent<'a>) -> Option<Cow<'a, str>> {
+fn audit_resource<'a>(raw: &RawEvent<'a>) -> Option<Cow<'a, [u8]>> {
     if raw.referenced.kind == TokenKind::Object
         && let Some(token) = first_reference(raw.bytes, raw.referenced)
     {
-        return raw.text_of(token);
+        return raw.value_of(token);
     }
     if let Some(name) = raw.filled(Column::ResourceName) {
         return Some(name);
     }
     let host = raw.filled(Column::EventSource)?;
-    let (bucket, rest) = host.split_once('.')?;
-    (rest.starts_with("oss-") && !bucket.starts_with("oss-")).then(|| Cow::Owned(bucket.to_owned()))
+    let dot = host.iter().position(|b| *b == b'.')?;
+    let (bucket, rest) = (&host[..dot], &host[dot + 1..]);
+    (rest.starts_with(b"oss-") && !bucket.starts_with(b"oss-")).then(|| Cow::Owned(bucket.to_vec()))
 }
 
 /// The first id of `{"ACS::OSS::Bucket":["id"]}`. The text was scanned, so quotes pair up.
@@ -194,33 +199,40 @@ fn is_delivery(raw: &RawEvent<'_>) -> bool {
     if raw.token(Column::IdentityType).of(raw.bytes) == b"ram-user" {
         return false;
     }
-    let holds = |column: Column, word: &[u8]| memchr::memmem::find(raw.token(column).of(raw.bytes), word).is_some();
-    holds(Column::UserName, b"actiontrail") || holds(Column::UserName, b"ActionTrail") || {
-        let agent = raw.token(Column::UserAgent).of(raw.bytes);
-        agent == b"actiontrail.aliyuncs.com"
+    if raw.token(Column::UserAgent).of(raw.bytes) == b"actiontrail.aliyuncs.com" {
+        return true;
     }
+    // `AliyunServiceRoleForActionTrail`, `AliyunActionTrailDefaultRole`, or the service's own host name.
+    let name = raw.token(Column::UserName).of(raw.bytes);
+    (name.starts_with(b"Aliyun") || name.starts_with(b"aliyun"))
+        && (holds(name, b"ActionTrail") || holds(name, b"actiontrail"))
+        || name.starts_with(b"actiontrail.")
+}
+
+fn holds(text: &[u8], word: &[u8]) -> bool {
+    memchr::memmem::find(text, word).is_some()
 }
 
 fn platform(raw: RawEvent<'_>) -> Event<'_> {
     let mut event = base(raw, Some(Family::Platform));
     let raw = &event.raw;
-    let kind = match raw.text(Column::EmployeeId) {
+    let kind = match raw.value(Column::EmployeeId) {
         Some(id) if !id.is_empty() => "provider-person",
         Some(_) => "provider-system",
         // Field lists of 2019 to 2021 do not have EmployeeID: then nobody can tell.
         None => "provider",
     };
-    event.actor = (Cow::Borrowed(kind), raw.filled(Column::EmployeeId).unwrap_or_default());
-    event.action = match raw.text(Column::EventMethod) {
-        Some(method) if method.contains("Read") => Action::Read,
-        Some(method) if method.contains("Write") => Action::Write,
+    event.actor = (fixed(kind), raw.filled(Column::EmployeeId).unwrap_or_default());
+    event.action = match raw.value(Column::EventMethod) {
+        Some(method) if holds(&method, b"Read") => Action::Read,
+        Some(method) if holds(&method, b"Write") => Action::Write,
         _ => Action::Unknown,
     };
     event.resource = raw.filled(Column::ResourceId);
     event.reason = raw.filled(Column::EventType).map(|class| match &*class {
-        "CUSTOMER_INITIATED_SUPPORT" => Cow::Borrowed("customer-support"),
-        "ALIYUN_INITIATED_SERVICE" => Cow::Borrowed("provider-service"),
-        "ALIYUN_INITIATED_PENALTY" => Cow::Borrowed("penalty"),
+        b"CUSTOMER_INITIATED_SUPPORT" => fixed("customer-support"),
+        b"ALIYUN_INITIATED_SERVICE" => fixed("provider-service"),
+        b"ALIYUN_INITIATED_PENALTY" => fixed("penalty"),
         _ => class,
     });
     event.country = raw.filled(Column::EventLocation);
@@ -232,7 +244,7 @@ fn platform(raw: RawEvent<'_>) -> Event<'_> {
 fn insight(raw: RawEvent<'_>) -> Event<'_> {
     let mut event = base(raw, Some(Family::Insight));
     event.action = Action::Insight;
-    event.actor.0 = Cow::Borrowed("actiontrail-insight");
+    event.actor.0 = fixed("actiontrail-insight");
     event.resource = event.raw.filled(Column::InsightObject);
     event.reason = event.raw.filled(Column::InsightType);
     event.account = event.raw.filled(Column::RecipientAccountId);

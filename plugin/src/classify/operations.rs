@@ -53,21 +53,21 @@ fn parse_line(line: &'static str) -> Option<(&'static str, Action)> {
 }
 
 /// The class of an OSS operation that is in the table.
-pub fn oss(name: &str) -> Option<Action> {
-    let at = OSS.binary_search_by(|(n, _)| (*n).cmp(name)).ok()?;
+pub fn oss(name: &[u8]) -> Option<Action> {
+    let at = OSS.binary_search_by(|(n, _)| n.as_bytes().cmp(name)).ok()?;
     Some(OSS[at].1)
 }
 
 /// The class of any other operation, by the verb its name begins with.
-pub(super) fn by_verb(name: &str) -> Action {
+pub(super) fn by_verb(name: &[u8]) -> Action {
     const READ: [&str; 9] = ["Get", "List", "Head", "Describe", "Query", "Select", "Option", "Lookup", "Check"];
     const WRITE: [&str; 14] = [
-        "Put", "Delete", "Create", "Update", "Modify", "Set", "Add", "Remove", "Start", "Stop", "Run", "Attach", "Detach",
-        "Reboot",
+        "Put", "Delete", "Create", "Update", "Modify", "Set", "Add", "Remove", "Start", "Stop", "Run", "Attach",
+        "Detach", "Reboot",
     ];
-    if READ.iter().any(|verb| name.starts_with(verb)) {
+    if READ.iter().any(|verb| name.starts_with(verb.as_bytes())) {
         Action::Read
-    } else if WRITE.iter().any(|verb| name.starts_with(verb)) {
+    } else if WRITE.iter().any(|verb| name.starts_with(verb.as_bytes())) {
         Action::Write
     } else {
         Action::Unknown
@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn classes() {
-        assert_eq!(oss("PutBucketAcl"), Some(Action::Admin));
-        assert_eq!(oss("PutObject"), Some(Action::Write));
-        assert_eq!(oss("InitateMultipartUpload"), Some(Action::Write));
-        assert_eq!(oss("UplaodPartCopy"), Some(Action::Write));
-        assert_eq!(oss("ListUserRegions"), Some(Action::Read));
-        assert_eq!(oss("NoSuchThing"), None);
-        assert_eq!(by_verb("DescribeTrails"), Action::Read);
-        assert_eq!(by_verb("Frobnicate"), Action::Unknown);
+        assert_eq!(oss(b"PutBucketAcl"), Some(Action::Admin));
+        assert_eq!(oss(b"PutObject"), Some(Action::Write));
+        assert_eq!(oss(b"InitateMultipartUpload"), Some(Action::Write));
+        assert_eq!(oss(b"UplaodPartCopy"), Some(Action::Write));
+        assert_eq!(oss(b"ListUserRegions"), Some(Action::Read));
+        assert_eq!(oss(b"NoSuchThing"), None);
+        assert_eq!(by_verb(b"DescribeTrails"), Action::Read);
+        assert_eq!(by_verb(b"Frobnicate"), Action::Unknown);
     }
 }

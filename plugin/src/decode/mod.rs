@@ -7,12 +7,14 @@
 pub mod raw_event;
 mod record;
 pub mod scan;
+pub mod secrets;
 pub mod text;
 
 use raw_event::{Envelope, RawEvent};
 use record::Opening;
 use scan::{Problem, ScanError, Scanner, Token, TokenKind, Unwatched};
-use text::{WatchList, unescape};
+use secrets::WatchList;
+use text::unescape;
 
 /// What came out of a frame.
 #[derive(Debug)]
@@ -116,12 +118,12 @@ impl Decoder {
         opening: &Opening,
         visit: &mut dyn FnMut(Record<'_>),
     ) -> bool {
-        if opening.events.kind == TokenKind::Array {
+        if opening.events.kind == TokenKind::Array && self.holds_events(outer.bytes, opening.events) {
             let events = start + opening.events.start as usize;
             self.array(&frame[..start + opening.events.end as usize], events, 2, visit);
             return true;
         }
-        for inner in [opening.inner, opening.data] {
+        for inner in [opening.inner, opening.data, opening.message] {
             if self.inner(start, outer, opening, inner, visit) {
                 return true;
             }
@@ -129,7 +131,15 @@ impl Decoder {
         false
     }
 
-    /// An event in `event` or `data`: an object, or a string that holds one.
+    /// Whether the first element of an array is an operation log. Anybody's log may have a key called `Events`.
+    fn holds_events(&self, text: &[u8], array: Token) -> bool {
+        let mut scanner = Scanner::new(text, array.start as usize + 1, self.max_depth);
+        scanner.peek() == b'{'
+            && record::object(text, scanner.pos, self.max_depth, &WatchList::default())
+                .is_ok_and(|(event, _)| event.family().is_some())
+    }
+
+    /// An event in `event`, `data` or `message`: an object, or a string that holds one.
     fn inner(
         &self,
         start: usize,
@@ -186,7 +196,8 @@ impl Decoder {
                 Err(error) => return bad(frame, begin, &error, visit),
             }
         }
-        if depth == 0 && scanner.peek() != 0 {
+        scanner.peek();
+        if depth == 0 && scanner.pos < frame.len() {
             bad(frame, scanner.pos, &at_start(Problem::Separator), visit);
         }
     }

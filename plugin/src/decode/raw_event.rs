@@ -98,25 +98,41 @@ impl<'a> RawEvent<'a> {
         !matches!(self.token(column).kind, TokenKind::Absent | TokenKind::Null)
     }
 
-    /// A field as text: strings unescaped, numbers, booleans and containers as they stand. `None`: absent or null.
+    /// A field's bytes: strings unescaped, numbers, booleans and containers as they stand. `None`: absent or null.
+    ///
+    /// Bytes rather than text, because the frame was checked to be UTF-8 as a whole and checking every field again would
+    /// cost more than lifting it.
     #[inline(always)]
+    pub fn value(&self, column: Column) -> Option<Cow<'a, [u8]>> {
+        self.value_of(self.token(column))
+    }
+
+    /// A field's bytes where it has any.
+    #[inline(always)]
+    pub fn filled(&self, column: Column) -> Option<Cow<'a, [u8]>> {
+        self.value(column).filter(|t| !t.is_empty())
+    }
+
+    /// A token's bytes, as [`Self::value`] gives them.
+    #[inline(always)]
+    pub fn value_of(&self, token: Token) -> Option<Cow<'a, [u8]>> {
+        match token.kind {
+            TokenKind::Absent | TokenKind::Null => None,
+            TokenKind::Escaped => Some(Cow::Owned(unescape(token.of(self.bytes)).into_bytes())),
+            _ => Some(Cow::Borrowed(token.of(self.bytes))),
+        }
+    }
+
+    /// A field as text, for people and for rare ways.
     pub fn text(&self, column: Column) -> Option<Cow<'a, str>> {
         self.text_of(self.token(column))
     }
 
-    /// A field as text where it has any characters.
-    #[inline(always)]
-    pub fn filled(&self, column: Column) -> Option<Cow<'a, str>> {
-        self.text(column).filter(|t| !t.is_empty())
-    }
-
-    /// A token of this event as text.
-    #[inline(always)]
+    /// A token as text.
     pub fn text_of(&self, token: Token) -> Option<Cow<'a, str>> {
         match token.kind {
             TokenKind::Absent | TokenKind::Null => None,
             TokenKind::Escaped => Some(Cow::Owned(unescape(token.of(self.bytes)))),
-            // The frame was checked to be UTF-8 as a whole, and tokens end at ASCII characters.
             _ => Some(String::from_utf8_lossy(token.of(self.bytes))),
         }
     }

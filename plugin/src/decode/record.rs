@@ -4,8 +4,9 @@
 //! stay in the raw event.
 
 use super::raw_event::RawEvent;
-use super::scan::{Problem, ScanError, Scanner, Token, TokenKind, Watch};
-use super::text::{WatchList, unescape};
+use super::scan::{Problem, ScanError, Scanner, Token, TokenKind, Unwatched, Watch};
+use super::secrets::{Secrets, WatchList};
+use super::text::unescape;
 use crate::event::columns::Column;
 
 /// What a key means at the place where it stands.
@@ -20,10 +21,10 @@ enum Key {
     Seal,
     Inner,
     Data,
+    Message,
     Events,
     Topic,
     Source,
-    SpecVersion,
     Other,
 }
 
@@ -34,63 +35,116 @@ pub(super) struct Opening {
     pub inner: Token,
     /// `data`: the event in an EventBridge envelope.
     pub data: Token,
+    /// `message`: a line as log agents carry it.
+    pub message: Token,
     /// `Events`: a LookupEvents answer.
     pub events: Token,
     /// `__topic__`.
     pub topic: Token,
     /// `__source__`.
     pub source: Token,
-    /// `specversion` of an EventBridge envelope.
-    pub spec_version: Token,
 }
 
+/// By length first: comparing a key with every name in turn would cost more than the rest of decoding.
 fn top_level(key: &[u8]) -> Key {
     use Column as C;
-    match key {
-        b"eventId" | b"EventID" => Key::Lift(C::EventId),
-        b"eventTime" | b"EventTime" => Key::Lift(C::EventTime),
-        b"eventName" | b"EventName" => Key::Lift(C::EventName),
-        b"eventType" | b"EventType" => Key::Lift(C::EventType),
-        b"eventVersion" | b"EventVersion" => Key::Lift(C::EventVersion),
-        b"eventCategory" => Key::Lift(C::EventCategory),
-        b"eventRW" => Key::Lift(C::EventRw),
-        b"eventSource" => Key::Lift(C::EventSource),
-        b"serviceName" => Key::Lift(C::ServiceName),
-        b"acsRegion" => Key::Lift(C::AcsRegion),
-        b"apiVersion" => Key::Lift(C::ApiVersion),
-        b"requestId" => Key::Lift(C::RequestId),
-        b"sourceIpAddress" => Key::Lift(C::SourceIpAddress),
-        b"vpcId" => Key::Lift(C::VpcId),
-        b"userAgent" => Key::Lift(C::UserAgent),
-        b"errorCode" => Key::Lift(C::ErrorCode),
-        b"errorMessage" => Key::Lift(C::ErrorMessage),
-        b"isGlobal" => Key::Lift(C::IsGlobal),
-        b"resourceType" | b"ResourceType" => Key::Lift(C::ResourceType),
-        b"resourceName" => Key::Lift(C::ResourceName),
-        b"recipientAccountId" => Key::Lift(C::RecipientAccountId),
-        b"sharedEventId" => Key::Lift(C::SharedEventId),
-        b"EventProduct" => Key::Lift(C::EventProduct),
-        b"EventDescription" => Key::Lift(C::EventDescription),
-        b"EmployeeID" => Key::Lift(C::EmployeeId),
-        b"EventMethod" => Key::Lift(C::EventMethod),
-        b"ResourceID" => Key::Lift(C::ResourceId),
-        b"ResourceRegionID" => Key::Lift(C::ResourceRegionId),
-        b"ResourceOwnerID" => Key::Lift(C::ResourceOwnerId),
-        b"EventAdditionalDetail" => Key::Lift(C::EventAdditionalDetail),
-        b"EventLevel" => Key::Lift(C::EventLevel),
-        b"EventLocation" => Key::Lift(C::EventLocation),
-        b"userIdentity" => Key::UserIdentity,
-        b"insightDetails" => Key::Insight,
-        b"referencedResources" | b"referenceResources" => Key::Referenced,
-        b"requestParameters" => Key::Parameters,
-        b"__logstore__" => Key::Logstore,
-        b"it_seal" => Key::Seal,
-        b"event" => Key::Inner,
-        b"data" => Key::Data,
-        b"Events" => Key::Events,
-        b"__topic__" => Key::Topic,
-        b"__source__" => Key::Source,
-        b"specversion" => Key::SpecVersion,
+    match key.len() {
+        4 => match key {
+            b"data" => Key::Data,
+            _ => Key::Other,
+        },
+        5 => match key {
+            b"vpcId" => Key::Lift(C::VpcId),
+            b"event" => Key::Inner,
+            _ => Key::Other,
+        },
+        6 => match key {
+            b"Events" => Key::Events,
+            _ => Key::Other,
+        },
+        7 => match key {
+            b"eventId" | b"EventID" => Key::Lift(C::EventId),
+            b"eventRW" => Key::Lift(C::EventRw),
+            b"it_seal" => Key::Seal,
+            b"message" => Key::Message,
+            _ => Key::Other,
+        },
+        8 => match key {
+            b"isGlobal" => Key::Lift(C::IsGlobal),
+            _ => Key::Other,
+        },
+        9 => match key {
+            b"eventTime" | b"EventTime" => Key::Lift(C::EventTime),
+            b"eventName" | b"EventName" => Key::Lift(C::EventName),
+            b"eventType" | b"EventType" => Key::Lift(C::EventType),
+            b"acsRegion" => Key::Lift(C::AcsRegion),
+            b"requestId" => Key::Lift(C::RequestId),
+            b"userAgent" => Key::Lift(C::UserAgent),
+            b"errorCode" => Key::Lift(C::ErrorCode),
+            b"__topic__" => Key::Topic,
+            _ => Key::Other,
+        },
+        10 => match key {
+            b"apiVersion" => Key::Lift(C::ApiVersion),
+            b"EmployeeID" => Key::Lift(C::EmployeeId),
+            b"ResourceID" => Key::Lift(C::ResourceId),
+            b"EventLevel" => Key::Lift(C::EventLevel),
+            b"__source__" => Key::Source,
+            _ => Key::Other,
+        },
+        11 => match key {
+            b"eventSource" => Key::Lift(C::EventSource),
+            b"serviceName" => Key::Lift(C::ServiceName),
+            b"EventMethod" => Key::Lift(C::EventMethod),
+            _ => Key::Other,
+        },
+        12 => match key {
+            b"eventVersion" | b"EventVersion" => Key::Lift(C::EventVersion),
+            b"errorMessage" => Key::Lift(C::ErrorMessage),
+            b"resourceType" | b"ResourceType" => Key::Lift(C::ResourceType),
+            b"resourceName" => Key::Lift(C::ResourceName),
+            b"EventProduct" => Key::Lift(C::EventProduct),
+            b"userIdentity" => Key::UserIdentity,
+            b"__logstore__" => Key::Logstore,
+            _ => Key::Other,
+        },
+        13 => match key {
+            b"eventCategory" => Key::Lift(C::EventCategory),
+            b"sharedEventId" => Key::Lift(C::SharedEventId),
+            b"EventLocation" => Key::Lift(C::EventLocation),
+            _ => Key::Other,
+        },
+        14 => match key {
+            b"insightDetails" => Key::Insight,
+            _ => Key::Other,
+        },
+        15 => match key {
+            b"sourceIpAddress" => Key::Lift(C::SourceIpAddress),
+            b"ResourceOwnerID" => Key::Lift(C::ResourceOwnerId),
+            _ => Key::Other,
+        },
+        16 => match key {
+            b"EventDescription" => Key::Lift(C::EventDescription),
+            b"ResourceRegionID" => Key::Lift(C::ResourceRegionId),
+            _ => Key::Other,
+        },
+        17 => match key {
+            b"requestParameters" => Key::Parameters,
+            _ => Key::Other,
+        },
+        18 => match key {
+            b"recipientAccountId" => Key::Lift(C::RecipientAccountId),
+            b"referenceResources" => Key::Referenced,
+            _ => Key::Other,
+        },
+        19 => match key {
+            b"referencedResources" => Key::Referenced,
+            _ => Key::Other,
+        },
+        21 => match key {
+            b"EventAdditionalDetail" => Key::Lift(C::EventAdditionalDetail),
+            _ => Key::Other,
+        },
         _ => Key::Other,
     }
 }
@@ -115,30 +169,6 @@ fn in_insight(key: &[u8]) -> Option<Column> {
     })
 }
 
-/// Notes secrets while values are passed over.
-struct Secrets<'w> {
-    list: &'w WatchList,
-    values: Vec<Token>,
-    texts: Vec<Token>,
-}
-
-impl Watch for Secrets<'_> {
-    #[inline(always)]
-    fn key(&mut self, text: &[u8], key: Token) -> bool {
-        self.list.contains(key.of(text), key.kind == TokenKind::Escaped)
-    }
-
-    fn value(&mut self, _: &[u8], value: Token) {
-        self.values.push(value);
-    }
-
-    fn escaped(&mut self, text: &[u8], value: Token) {
-        if self.list.hides_in(value.of(text)) {
-            self.texts.push(value);
-        }
-    }
-}
-
 /// Decodes the object that begins at `start` of `text`. The event's bytes are those of the object alone.
 ///
 /// # Errors
@@ -154,16 +184,15 @@ pub(super) fn object<'a>(
     let mut opening = Opening::default();
     let mut walk = Walk {
         scanner: Scanner::new(text, 0, max_depth),
-        secrets: Secrets { list: watch, values: Vec::new(), texts: Vec::new() },
+        secrets: Secrets::new(watch),
         duplicates: 0,
         unknown: Vec::new(),
     };
     walk.members(|walk, key| {
-        let meaning = if key.kind == TokenKind::Escaped {
-            top_level(unescape(key.of(text)).as_bytes())
-        } else {
-            top_level(key.of(text))
-        };
+        if walk.watched(text, key)? {
+            return Ok(());
+        }
+        let meaning = named(text, key, top_level);
         walk.member(&mut event, &mut opening, meaning, key)
     })?;
     event.bytes = &text[..walk.scanner.pos];
@@ -183,10 +212,7 @@ struct Walk<'a, 'w> {
 impl<'a> Walk<'a, '_> {
     /// Walks the members of the object at the scanner.
     #[inline(always)]
-    fn members(
-        &mut self,
-        mut each: impl FnMut(&mut Self, Token) -> Result<(), ScanError>,
-    ) -> Result<(), ScanError> {
+    fn members(&mut self, mut each: impl FnMut(&mut Self, Token) -> Result<(), ScanError>) -> Result<(), ScanError> {
         self.scanner.expect(b'{', Problem::Value)?;
         if self.scanner.peek() == b'}' {
             self.scanner.pos += 1;
@@ -221,10 +247,10 @@ impl<'a> Walk<'a, '_> {
             Key::Seal => &mut event.seal,
             Key::Inner => &mut opening.inner,
             Key::Data => &mut opening.data,
+            Key::Message => &mut opening.message,
             Key::Events => &mut opening.events,
             Key::Topic => &mut opening.topic,
             Key::Source => &mut opening.source,
-            Key::SpecVersion => &mut opening.spec_version,
             Key::Other => return self.other(event.bytes, key),
         };
         self.duplicates += u32::from(place.kind != TokenKind::Absent);
@@ -236,46 +262,67 @@ impl<'a> Walk<'a, '_> {
         let name = key.of(text);
         self.duplicates += u32::from(self.unknown.contains(&name));
         self.unknown.push(name);
-        let watched = self.secrets.key(text, key);
-        if watched {
-            let value = self.scanner.value(1, &mut super::scan::Unwatched)?;
-            self.secrets.values.push(value);
-        } else {
-            self.scanner.value(1, &mut self.secrets)?;
-        }
+        self.scanner.value(1, &mut self.secrets)?;
         Ok(())
     }
 
+    /// Takes the value of a watched key as a secret, whatever else the key means: it is lifted once it is masked.
+    #[inline(always)]
+    fn watched(&mut self, text: &[u8], key: Token) -> Result<bool, ScanError> {
+        if !self.secrets.key(text, key) {
+            return Ok(false);
+        }
+        let value = self.scanner.value(1, &mut Unwatched)?;
+        self.secrets.values.push(value);
+        Ok(true)
+    }
+
     fn identity(&mut self, event: &mut RawEvent<'a>) -> Result<(), ScanError> {
+        self.forget(event, Column::IdentityType, Column::MfaAuthenticated);
         self.nested(event, 2, &|walk, event, key| {
-            let text = event.bytes;
-            if key.of(text) == b"sessionContext" {
+            if named(event.bytes, key, |name| name == b"sessionContext") {
                 return walk.session(event);
             }
-            walk.lift(event, in_identity(key.of(text)), key, 2)
+            let column = named(event.bytes, key, in_identity);
+            walk.lift(event, column, 2)
         })
     }
 
     fn session(&mut self, event: &mut RawEvent<'a>) -> Result<(), ScanError> {
+        self.forget(event, Column::MfaAuthenticated, Column::MfaAuthenticated);
         self.nested(event, 3, &|walk, event, key| {
-            if key.of(event.bytes) != b"attributes" {
-                return walk.lift(event, None, key, 3);
+            if !named(event.bytes, key, |name| name == b"attributes") {
+                return walk.lift(event, None, 3);
             }
+            walk.forget(event, Column::MfaAuthenticated, Column::MfaAuthenticated);
             walk.nested(event, 4, &|walk, event, key| {
-                let column = (key.of(event.bytes) == b"mfaAuthenticated").then_some(Column::MfaAuthenticated);
-                walk.lift(event, column, key, 4)
+                let mfa = named(event.bytes, key, |name| name == b"mfaAuthenticated");
+                walk.lift(event, mfa.then_some(Column::MfaAuthenticated), 4)
             })
         })
     }
 
     fn insight(&mut self, event: &mut RawEvent<'a>) -> Result<(), ScanError> {
+        self.forget(event, Column::InsightType, Column::InsightState);
         self.scanner.peek();
         let start = self.scanner.pos as u32;
-        self.nested(event, 2, &|walk, event, key| walk.lift(event, in_insight(key.of(event.bytes)), key, 2))?;
+        self.nested(event, 2, &|walk, event, key| {
+            let column = named(event.bytes, key, in_insight);
+            walk.lift(event, column, 2)
+        })?;
         let end = self.scanner.pos as u32;
         let kind = if event.bytes.get(start as usize) == Some(&b'{') { TokenKind::Object } else { TokenKind::Plain };
         event.insight = Token { start, end, kind };
         Ok(())
+    }
+
+    /// Of two objects under one key the last one wins whole: what the first one filled is forgotten.
+    fn forget(&mut self, event: &mut RawEvent<'a>, first: Column, last: Column) {
+        let fields = &mut event.fields[first as usize..=last as usize];
+        if fields.iter().any(|token| token.kind != TokenKind::Absent) {
+            self.duplicates += 1;
+            fields.fill(Token::default());
+        }
     }
 
     /// The members of a nested object; any other kind of value is passed over.
@@ -289,29 +336,26 @@ impl<'a> Walk<'a, '_> {
             self.scanner.value(depth - 1, &mut self.secrets)?;
             return Ok(());
         }
-        self.members(|walk, key| each(walk, event, key))
+        self.members(|walk, key| if walk.watched(event.bytes, key)? { Ok(()) } else { each(walk, event, key) })
     }
 
     #[inline(always)]
-    fn lift(
-        &mut self,
-        event: &mut RawEvent<'a>,
-        column: Option<Column>,
-        key: Token,
-        depth: usize,
-    ) -> Result<(), ScanError> {
-        let Some(column) = column else {
-            let watched = self.secrets.key(event.bytes, key);
-            let value = self.scanner.value(depth, &mut self.secrets)?;
-            if watched {
-                self.secrets.values.push(value);
-            }
-            return Ok(());
-        };
+    fn lift(&mut self, event: &mut RawEvent<'a>, column: Option<Column>, depth: usize) -> Result<(), ScanError> {
         let value = self.scanner.value(depth, &mut self.secrets)?;
-        let place = &mut event.fields[column as usize];
-        self.duplicates += u32::from(place.kind != TokenKind::Absent);
-        *place = value;
+        if let Some(column) = column {
+            let place = &mut event.fields[column as usize];
+            self.duplicates += u32::from(place.kind != TokenKind::Absent);
+            *place = value;
+        }
         Ok(())
+    }
+}
+
+/// What a key means, unescaped first where it has escapes.
+#[inline(always)]
+fn named<T>(text: &[u8], key: Token, meaning: impl Fn(&[u8]) -> T) -> T {
+    match key.kind {
+        TokenKind::Escaped => meaning(unescape(key.of(text)).as_bytes()),
+        _ => meaning(key.of(text)),
     }
 }

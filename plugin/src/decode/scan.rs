@@ -129,6 +129,16 @@ impl<'a> Scanner<'a> {
     /// Passes over blanks and gives the next byte, 0 at the end.
     #[inline(always)]
     pub fn peek(&mut self) -> u8 {
+        // Most JSON is compact. The loop stays out of the common way, because an interruptible engine pays for every
+        // loop that is entered.
+        match self.text.get(self.pos) {
+            Some(byte) if *byte > b' ' => *byte,
+            _ => self.skip_blanks(),
+        }
+    }
+
+    #[inline(never)]
+    fn skip_blanks(&mut self) -> u8 {
         loop {
             match self.text.get(self.pos) {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.pos += 1,
@@ -164,24 +174,29 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub fn string(&mut self) -> Result<Token, ScanError> {
         let start = self.pos + 1;
-        let mut kind = TokenKind::Plain;
-        let mut at = start;
+        let at = first_special(self.text, start);
+        if self.text.get(at) == Some(&b'"') {
+            self.pos = at + 1;
+            return Ok(Token { start: start as u32, end: at as u32, kind: TokenKind::Plain });
+        }
+        self.string_with_escapes(start, at)
+    }
+
+    #[inline(never)]
+    fn string_with_escapes(&mut self, start: usize, mut at: usize) -> Result<Token, ScanError> {
         loop {
-            at = first_special(self.text, at);
             match self.text.get(at) {
                 Some(b'"') => {
                     self.pos = at + 1;
-                    return Ok(Token { start: start as u32, end: at as u32, kind });
+                    return Ok(Token { start: start as u32, end: at as u32, kind: TokenKind::Escaped });
                 }
-                Some(b'\\') => {
-                    kind = TokenKind::Escaped;
-                    at = self.escape(at)?;
-                }
+                Some(b'\\') => at = self.escape(at)?,
                 found => {
                     self.pos = at;
                     return self.fail(if found.is_some() { Problem::Control } else { Problem::Truncated });
                 }
             }
+            at = first_special(self.text, at);
         }
     }
 
@@ -410,8 +425,29 @@ impl Watch for Unwatched {
 
 /// The first quote, backslash or control character at or behind `at`; the text's length where there is none.
 #[inline(always)]
-fn first_special(text: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+fn first_special(text: &[u8], at: usize) -> usize {
+    // Most strings are short: the first two chunks are looked at without entering a loop.
+    let Some(chunk) = chunk_at(text, at) else { return first_special_slow(text, at) };
+    let mask = special_mask(chunk);
+    if mask != 0 {
+        return at + mask.trailing_zeros() as usize;
+    }
+    let Some(chunk) = chunk_at(text, at + 16) else { return first_special_slow(text, at + 16) };
+    let mask = special_mask(chunk);
+    if mask != 0 {
+        return at + 16 + mask.trailing_zeros() as usize;
+    }
+    first_special_slow(text, at + 32)
+}
+
+#[inline(always)]
+fn chunk_at(text: &[u8], at: usize) -> Option<&[u8; 16]> {
+    text.get(at..).and_then(<[u8]>::first_chunk::<16>)
+}
+
+#[inline(never)]
+fn first_special_slow(text: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = chunk_at(text, at) {
         let mask = special_mask(chunk);
         if mask != 0 {
             return at + mask.trailing_zeros() as usize;
@@ -496,10 +532,49 @@ mod tests {
     #[test]
     fn agrees_with_serde_json_on_odd_texts() {
         for text in [
-            "{}", "[]", " [ ] ", "{\"a\":1}", "{\"a\":1,}", "[1,]", "[,]", "{,}", "{\"a\"}", "01", "-", "-0", "1.", "1.5e", "1e+5",
-            "1e999", "NaN", "tru", "true", "nulll", "\"\\u12\"", "\"\\u12G4\"", "\"\\ud800\"", "\"\\x\"", "\"a\tb\"", "\"", "",
-            "{\"a\":{\"b\":[1,2,{\"c\":null}]},\"d\":\"x\"}", "[[[[[]]]]]", "{\"a\":]", "[}", "1 2", "--1", "+1", ".5", "0x1",
-            "{\"a\":[}]", "[1 2]", "{\"a\":1 \"b\":2}", "{1:2}", "\"\\", "\"\\u00", "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\n\":1}",
+            "{}",
+            "[]",
+            " [ ] ",
+            "{\"a\":1}",
+            "{\"a\":1,}",
+            "[1,]",
+            "[,]",
+            "{,}",
+            "{\"a\"}",
+            "01",
+            "-",
+            "-0",
+            "1.",
+            "1.5e",
+            "1e+5",
+            "1e999",
+            "NaN",
+            "tru",
+            "true",
+            "nulll",
+            "\"\\u12\"",
+            "\"\\u12G4\"",
+            "\"\\ud800\"",
+            "\"\\x\"",
+            "\"a\tb\"",
+            "\"",
+            "",
+            "{\"a\":{\"b\":[1,2,{\"c\":null}]},\"d\":\"x\"}",
+            "[[[[[]]]]]",
+            "{\"a\":]",
+            "[}",
+            "1 2",
+            "--1",
+            "+1",
+            ".5",
+            "0x1",
+            "{\"a\":[}]",
+            "[1 2]",
+            "{\"a\":1 \"b\":2}",
+            "{1:2}",
+            "\"\\",
+            "\"\\u00",
+            "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\n\":1}",
         ] {
             assert_eq!(accepts(text.as_bytes()).is_ok(), oracle(text.as_bytes()), "{text:?}");
         }

@@ -1,4 +1,4 @@
-//! Strings of JSON: unescaping them, and finding watched keys in JSON that hides inside a string.
+//! Strings of JSON: unescaping them.
 //!
 //! Unescaping never fails, because the scanner has checked the grammar: a lone surrogate, which JSON allows and
 //! UTF-8 does not, becomes U+FFFD.
@@ -36,7 +36,9 @@ fn escape<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
 fn unicode<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     let Some(first) = hex(text) else { return &[] };
     let (code, used) = match (first, hex(&text[6..])) {
-        (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) => (0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00), 12),
+        (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) => {
+            (0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00), 12)
+        }
         _ => (first, 6),
     };
     let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
@@ -47,61 +49,6 @@ fn unicode<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
 fn hex(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
     digits.iter().try_fold(0, |sum, d| Some(sum << 4 | char::from(*d).to_digit(16)?))
-}
-
-/// The key names whose values are masked, compared without regard to ASCII case.
-#[derive(Debug, Clone, Default)]
-pub struct WatchList {
-    names: Vec<Vec<u8>>,
-    lengths: u64,
-}
-
-impl WatchList {
-    /// A list of these names. Names longer than 63 bytes cannot be watched and are refused by the configuration.
-    pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        let names: Vec<Vec<u8>> = names.into_iter().map(|n| n.to_ascii_lowercase().into_bytes()).collect();
-        let lengths = names.iter().filter(|n| n.len() < 64).fold(0, |bits, n| bits | 1 << n.len());
-        Self { names, lengths }
-    }
-
-    /// Whether this key (as it stands, escapes and all) is on the list.
-    #[inline(always)]
-    pub fn contains(&self, key: &[u8], escaped: bool) -> bool {
-        if escaped {
-            return self.has(unescape(key).as_bytes());
-        }
-        key.len() < 64 && self.lengths >> key.len() & 1 == 1 && self.has(key)
-    }
-
-    fn has(&self, key: &[u8]) -> bool {
-        self.names.iter().any(|n| n.eq_ignore_ascii_case(key))
-    }
-
-    /// Whether a string with escapes may hold a watched key of a JSON object: the part between two escaped quotes
-    /// is on the list. The content is looked at as it stands, without unescaping it.
-    pub fn hides_in(&self, content: &[u8]) -> bool {
-        let mut begin = None;
-        let mut rest = 0;
-        while let Some(at) = memchr(b'\\', &content[rest..]).map(|i| i + rest) {
-            if content.get(at + 1) == Some(&b'u') && content.len() > at + 5 && self.maybe_hidden(content) {
-                return true;
-            }
-            if content.get(at + 1) == Some(&b'"') {
-                if begin.is_some_and(|b| self.contains(&content[b..at], false)) {
-                    return true;
-                }
-                begin = Some(at + 2);
-            }
-            rest = (at + 2).min(content.len());
-        }
-        false
-    }
-
-    /// Escapes such as `\u0022` can hide quotes and letters: then only the unescaped text tells.
-    fn maybe_hidden(&self, content: &[u8]) -> bool {
-        let text = unescape(content);
-        text.split('"').any(|part| self.has(part.trim_end_matches('\\').as_bytes()))
-    }
 }
 
 #[cfg(test)]
@@ -121,17 +68,5 @@ mod tests {
     #[test]
     fn lone_surrogates_become_a_replacement() {
         assert_eq!(unescape(br"a\ud800b\ud83d\ude00\udc00"), "a\u{fffd}b\u{1f600}\u{fffd}");
-    }
-
-    /// The request's parameters come twice, the second time as JSON in a string. A secret that is masked in the one
-    /// and left in the other is not masked.
-    #[test]
-    fn finds_watched_keys_in_json_inside_a_string() {
-        let list = WatchList::new(["accessKeySecret"]);
-        assert!(list.hides_in(br#"{\"a\":1,\"AccessKeySecret\":\"s\"}"#));
-        assert!(list.hides_in(br#"{\u0022accessKeySecret\u0022:\u0022s\u0022}"#));
-        assert!(!list.hides_in(br#"{\"a\":\"accessKey Secret\"}"#));
-        assert!(list.contains(b"accesskeysecret", false));
-        assert!(list.contains(br"\u0061ccessKeySecret", true));
     }
 }

@@ -32,19 +32,19 @@ impl RowWriter {
         self.slot(column, start, len.min(MAX_VALUE));
     }
 
-    /// Fills a column with text that is not in the payload.
-    pub fn text(&mut self, column: Column, value: &str) {
-        let value = cut(value);
+    /// Fills a column with text that is not in the payload. The bytes have to be UTF-8.
+    pub fn text(&mut self, column: Column, value: impl AsRef<[u8]>) {
+        let value = cut(value.as_ref());
         let start = self.base + self.extra.len();
-        self.extra.extend_from_slice(value.as_bytes());
+        self.extra.extend_from_slice(value);
         self.slot(column, start, value.len());
     }
 
     /// Fills a column with text made of pieces.
-    pub fn joined(&mut self, column: Column, pieces: &[&str]) {
+    pub fn joined(&mut self, column: Column, pieces: &[&[u8]]) {
         let start = self.base + self.extra.len();
         for piece in pieces {
-            self.extra.extend_from_slice(cut(piece).as_bytes());
+            self.extra.extend_from_slice(cut(piece));
         }
         self.slot(column, start, (self.base + self.extra.len() - start).min(MAX_VALUE));
     }
@@ -77,12 +77,13 @@ impl RowWriter {
     }
 }
 
-fn cut(value: &str) -> &str {
+fn cut(value: &[u8]) -> &[u8] {
     if value.len() <= MAX_VALUE {
         return value;
     }
+    // Back over the continuation bytes of a character that would be cut in two.
     let mut end = MAX_VALUE;
-    while !value.is_char_boundary(end) {
+    while end > 0 && value[end] & 0xc0 == 0x80 {
         end -= 1;
     }
     &value[..end]
@@ -139,7 +140,7 @@ mod tests {
         let payload = br#"{"eventId":"A1"}"#;
         writer.begin(payload.len());
         writer.slice(Column::EventId, 12, 2);
-        writer.joined(Column::Actor, &["ram-user", ":", "alice"]);
+        writer.joined(Column::Actor, &[b"ram-user", b":", b"alice"]);
         writer.integer(Column::UnixTime, -5);
         writer.finish(payload, &mut out);
         let row = RowView::new(&out).unwrap();

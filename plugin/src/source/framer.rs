@@ -5,8 +5,9 @@
 //! lost: what fits no form comes out as a faulty frame.
 
 use memchr::memchr;
+use serde::{Deserialize, Serialize};
 
-use crate::decode::scan::{Problem, Scanner, Unwatched};
+use crate::decode::scan::{Problem, Scanner, TokenKind, Unwatched};
 use crate::transform::batch::{Fault, Frame};
 
 /// Without a line end in this many bytes, objects are looked for inside the line.
@@ -23,6 +24,18 @@ pub struct Cut {
     pub covered: u64,
 }
 
+/// What the front of the waiting bytes is inside of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Within {
+    /// Inside an array that was opened at the top.
+    pub array: bool,
+    /// Inside a record that is too long: everything up to the next line end goes with it.
+    pub oversize: bool,
+    /// So many bytes of a record that is too long are still to come.
+    pub oversize_rest: u64,
+}
+
 /// Bytes that wait to be cut.
 #[derive(Debug)]
 pub struct Framer {
@@ -31,12 +44,10 @@ pub struct Framer {
     at: usize,
     /// Place of `waiting[at]` in the decompressed file.
     pub offset: u64,
-    /// Inside an array that was opened at the top.
-    pub in_array: bool,
+    /// What a later session has to know to go on from here.
+    pub within: Within,
     /// Objects of this file span lines.
     spans_lines: Option<bool>,
-    /// Inside a record that is too long: everything up to the next line end goes with it.
-    oversize: bool,
     max_record: usize,
     max_depth: usize,
 }
@@ -55,17 +66,8 @@ enum Front {
 
 impl Framer {
     /// Begins at a place in the file.
-    pub fn new(offset: u64, in_array: bool, max_record: usize, max_depth: usize) -> Self {
-        Self {
-            waiting: Vec::new(),
-            at: 0,
-            offset,
-            in_array,
-            spans_lines: None,
-            oversize: false,
-            max_record,
-            max_depth,
-        }
+    pub fn new(offset: u64, within: Within, max_record: usize, max_depth: usize) -> Self {
+        Self { waiting: Vec::new(), at: 0, offset, within, spans_lines: None, max_record, max_depth }
     }
 
     /// Where new bytes go. Bytes already cut are let go of first.
@@ -113,17 +115,20 @@ impl Framer {
 
     fn front(&mut self, end: bool) -> Front {
         let text = &self.waiting[self.at..];
+        if self.within.oversize_rest > 0 {
+            return self.oversize_piece(text.len());
+        }
         let blanks = text.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t')).count();
         let mark = if self.offset == 0 && text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        if mark + blanks > 0 && !self.oversize {
+        if mark + blanks > 0 && !self.within.oversize {
             return Front::Gap(mark + blanks);
         }
-        if self.oversize {
+        if self.within.oversize {
             return self.oversized(end);
         }
-        let found = match (self.in_array, text[0]) {
+        let found = match (self.within.array, text[0]) {
             (true, b']') => {
-                self.in_array = false;
+                self.within.array = false;
                 Front::Gap(1)
             }
             (true, b',') => Front::Gap(1),
@@ -133,12 +138,23 @@ impl Framer {
         };
         match found {
             Front::More if self.waiting.len() - self.at > self.max_record => {
-                self.oversize = true;
+                self.within.oversize = true;
                 self.oversized(end)
             }
-            Front::Frame(len) if len > self.max_record + 2 => Front::Faulty(self.max_record, Fault::Oversize),
+            Front::Frame(len) if len > self.max_record + 2 => {
+                self.within.oversize_rest = len as u64;
+                self.oversize_piece(len)
+            }
             other => other,
         }
+    }
+
+    /// A piece of a record that is too long and whose end is known.
+    fn oversize_piece(&mut self, available: usize) -> Front {
+        let rest = usize::try_from(self.within.oversize_rest).unwrap_or(usize::MAX);
+        let piece = rest.min(self.max_record).min(available);
+        self.within.oversize_rest -= piece as u64;
+        Front::Faulty(piece, Fault::Oversize)
     }
 
     /// A piece of a record that is too long, up to the next line end.
@@ -146,12 +162,12 @@ impl Framer {
         let text = &self.waiting[self.at..];
         match memchr(b'\n', text) {
             Some(at) if at < self.max_record => {
-                self.oversize = false;
+                self.within.oversize = false;
                 Front::Faulty(at + 1, Fault::Oversize)
             }
             None if text.len() < self.max_record && !end => Front::More,
             found => {
-                self.oversize = !(end && found.is_none() && text.len() <= self.max_record);
+                self.within.oversize = !(end && found.is_none() && text.len() <= self.max_record);
                 Front::Faulty(text.len().min(self.max_record), Fault::Oversize)
             }
         }
@@ -162,7 +178,7 @@ impl Framer {
         let text = &self.waiting[self.at..];
         match text[1..].iter().find(|b| !b.is_ascii_whitespace()) {
             Some(b'{' | b']') => {
-                self.in_array = true;
+                self.within.array = true;
                 Front::Gap(1)
             }
             None if !end => Front::More,
@@ -194,9 +210,11 @@ impl Framer {
         let newline = memchr(b'\n', text);
         let mut scanner = Scanner::new(text, 0, self.max_depth);
         match scanner.value(0, &mut Unwatched) {
+            // A number may go on in the bytes to come.
+            Ok(token) if token.kind == TokenKind::Number && scanner.pos == text.len() && !end => Front::More,
             Ok(_) => {
                 let len = scanner.pos;
-                if !self.in_array && self.spans_lines != Some(true) {
+                if !self.within.array && self.spans_lines != Some(true) {
                     self.spans_lines = Some(newline.is_some_and(|at| at < len));
                 }
                 Front::Frame(len)
@@ -219,7 +237,7 @@ mod tests {
 
     /// Cuts a text that arrives in pieces of `step` bytes.
     fn frames(text: &[u8], step: usize, max: usize) -> Vec<String> {
-        let mut framer = Framer::new(0, false, max, 64);
+        let mut framer = Framer::new(0, Within::default(), max, 64);
         let mut cut = Cut::default();
         for piece in text.chunks(step) {
             framer.buffer().extend_from_slice(piece);

@@ -72,14 +72,12 @@ impl Inflater {
     /// Damage, or a limit. What was inflated before it is in `out`.
     pub fn inflate(&mut self, out: &mut Vec<u8>, most: usize) -> Result<(), Fault> {
         let start = out.len();
-        out.reserve(most);
         while self.has_input() && out.len() - start < most {
             if self.between {
                 self.begin_member()?;
             }
             let (before_in, before_out) = (self.member.total_in(), out.len());
-            let room = most - (out.len() - start);
-            let result = self.step(out, room);
+            let result = self.step(out, most - (out.len() - start));
             let consumed = (self.member.total_in() - before_in) as usize;
             self.used += consumed;
             self.taken += consumed as u64;
@@ -95,15 +93,10 @@ impl Inflater {
         Ok(())
     }
 
-    /// `decompress_vec` fills spare capacity; the vector is given just the room that is allowed.
+    /// Fills spare capacity, which is at least what is asked for.
     fn step(&mut self, out: &mut Vec<u8>, room: usize) -> Result<Status, flate2::DecompressError> {
-        let at = out.len();
-        out.resize(at + room, 0);
-        let before = self.member.total_out();
-        let result = self.member.decompress(&self.input[self.used..], &mut out[at..], FlushDecompress::None);
-        let made = (self.member.total_out() - before) as usize;
-        out.truncate(at + made);
-        result
+        out.reserve(room);
+        self.member.decompress_vec(&self.input[self.used..], out, FlushDecompress::None)
     }
 
     /// Padding of zero bytes behind a member is no member.

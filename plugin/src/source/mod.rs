@@ -18,7 +18,7 @@ use reader::{Progress, Reader};
 
 use crate::transform::batch::Frame;
 
-/// A compressed file that ends early and was changed less than this long ago is still being written.
+/// A file that ends inside a record and was changed less than this long ago is still being written.
 const SETTLE_MS: i64 = 60_000;
 
 /// A file that the host found.
@@ -151,15 +151,7 @@ impl Session {
     pub fn open(config: &str, checkpoints: &[Checkpoint]) -> Result<Self, OpenError> {
         let config = Config::parse(config).map_err(OpenError::InvalidConfig)?;
         let positions = Positions::restore(checkpoints).map_err(OpenError::BadCheckpoint)?;
-        Ok(Self {
-            config,
-            positions,
-            queue: VecDeque::new(),
-            reader: None,
-            now_ms: 0,
-            unread: 0,
-            listed_any: false,
-        })
+        Ok(Self { config, positions, queue: VecDeque::new(), reader: None, now_ms: 0, unread: 0, listed_any: false })
     }
 
     /// Takes what happened, answers with what is wanted.
@@ -222,6 +214,7 @@ impl Session {
     /// anew. The Logstore keeps each event once, so reading too much costs time and reading too little loses events.
     fn begin_at(&self, file: &File) -> Position {
         match self.positions.get(&file.path) {
+            Some(p) if p.damaged && (p.size, p.modified_ms) != (file.size, file.modified_ms) => Position::default(),
             Some(p) if p.identity == file.identity && file.size >= p.size => Position { done: false, ..p.clone() },
             _ => Position::default(),
         }
@@ -249,20 +242,15 @@ impl Session {
     }
 
     fn read(&self, reader: &Reader) -> Action {
-        Action::ReadFile {
-            path: reader.file.path.clone(),
-            offset: reader.at,
-            max_bytes: self.config.read_bytes,
-        }
+        Action::ReadFile { path: reader.file.path.clone(), offset: reader.at, max_bytes: self.config.read_bytes }
     }
 
     /// Gives out one emit, then the wish that leads on.
     fn read_on(&mut self, wanted: &mut Vec<Action>) {
         let Some(mut reader) = self.reader.take() else { return self.next_file(wanted) };
-        if self.config.follow && reader.is_cut_short() && self.now_ms - reader.file.modified_ms < SETTLE_MS {
-            return self.next_file(wanted);
-        }
-        match reader.next() {
+        let may_grow = self.config.follow && self.now_ms - reader.file.modified_ms < SETTLE_MS;
+        match reader.next(may_grow) {
+            Progress::Later => return self.next_file(wanted),
             Progress::Hungry => wanted.push(self.read(&reader)),
             Progress::Emit(cut, position) => {
                 let checkpoints = vec![self.positions.set(&reader.file.path, position)];

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::framer::Within;
+
 /// Key of the note which of the two MD5s this source's object names carry.
 const MD5_KEY: &str = "md5-of";
 
@@ -29,9 +31,12 @@ pub struct Position {
     /// Frames up to there.
     #[serde(default)]
     pub frames: u64,
-    /// Inside an array there.
+    /// What the place is inside of.
     #[serde(default)]
-    pub in_array: bool,
+    pub within: Within,
+    /// Behind damage, where the offset counts compressed bytes: of no use once the file is another one.
+    #[serde(default)]
+    pub damaged: bool,
     /// Read to its end.
     #[serde(default)]
     pub done: bool,

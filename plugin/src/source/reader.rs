@@ -31,9 +31,10 @@ pub struct Reader {
     file_md5: Option<Md5>,
     content_md5: Option<Md5>,
     content_size: u64,
-    begun: bool,
+    /// The first bytes, until there are enough of them to tell gzip from text.
+    head: Option<Vec<u8>>,
     ended: bool,
-    failed: bool,
+    failed: Option<Fault>,
     max_made: u64,
     max_ratio: u64,
 }
@@ -45,6 +46,8 @@ pub enum Progress {
     Emit(Cut, Position),
     /// It needs more bytes of the file.
     Hungry,
+    /// The file ends inside a record and may still be being written.
+    Later,
     /// The file is read to its end.
     Done(Position, Option<ObjectCheck>, Option<NameMeans>),
 }
@@ -62,7 +65,7 @@ impl Reader {
             inflater: None,
             framer: Framer::new(
                 position.offset,
-                position.in_array,
+                position.within,
                 usize::try_from(config.max_event_bytes).unwrap_or(usize::MAX),
                 config.max_depth,
             ),
@@ -72,9 +75,9 @@ impl Reader {
             content_md5: hash(NameMeans::File),
             promise,
             content_size: 0,
-            begun: false,
+            head: Some(Vec::new()),
             ended: false,
-            failed: false,
+            failed: None,
             max_made: config.max_decompressed_bytes,
             max_ratio: config.max_ratio,
             file,
@@ -88,44 +91,58 @@ impl Reader {
         if let Some(md5) = &mut self.file_md5 {
             md5.update(bytes);
         }
-        if !self.begun && !bytes.is_empty() {
-            self.begun = true;
-            if bytes.starts_with(&MAGIC) {
-                self.inflater = Some(Inflater::new(self.max_made, self.max_ratio));
-            }
+        let Some(mut head) = self.head.take() else { return self.take(bytes) };
+        head.extend_from_slice(bytes);
+        if head.len() < MAGIC.len() && !self.ended {
+            self.head = Some(head);
+            return;
         }
+        if head.starts_with(&MAGIC) {
+            self.inflater = Some(Inflater::new(self.max_made, self.max_ratio));
+        }
+        self.take(&head);
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
         match &mut self.inflater {
             Some(inflater) => inflater.feed(bytes),
             None => self.content(bytes),
         }
     }
 
-    /// The next thing that can be done with what was fed.
-    pub fn next(&mut self) -> Progress {
+    /// The next thing that can be done with what was fed. `may_grow`: a file that ends inside a record may still be
+    /// being written.
+    pub fn next(&mut self, may_grow: bool) -> Progress {
         let mut cut = Cut::default();
-        while cut.data.len() < EMIT_BYTES && !self.failed {
+        while cut.data.len() < EMIT_BYTES && self.failed.is_none() {
             self.framer.cut(&mut cut, EMIT_BYTES, false);
             if cut.data.len() >= EMIT_BYTES || !self.inflate(&mut cut) {
                 break;
             }
         }
-        let waits = self.inflater.as_ref().is_some_and(Inflater::has_input) && !self.failed;
-        if self.ended && !waits && cut.data.len() < EMIT_BYTES {
+        if self.failed.is_some() {
+            self.give_up_rest(&mut cut);
+        }
+        let waits = self.inflater.as_ref().is_some_and(Inflater::has_input);
+        let at_end = self.ended && !waits && cut.data.len() < EMIT_BYTES;
+        if at_end && !may_grow {
             self.finish(&mut cut);
         }
         if !cut.frames.is_empty() || cut.covered > 0 {
             self.frames += cut.frames.len() as u64;
             return Progress::Emit(cut, self.position(false));
         }
-        if self.ended && !waits && self.framer.is_empty() {
-            return self.done();
+        let whole = self.framer.is_empty() && !self.is_cut_short();
+        match self.ended && !waits {
+            true if whole || !may_grow && self.framer.is_empty() => self.done(),
+            true if may_grow => Progress::Later,
+            _ => Progress::Hungry,
         }
-        Progress::Hungry
     }
 
-    /// Whether the file looks as if it were still being written: compressed, and not whole.
-    pub fn is_cut_short(&self) -> bool {
-        self.ended && !self.failed && self.inflater.as_ref().is_some_and(|i| !i.is_whole() && !i.has_input())
+    /// Whether the file is compressed, undamaged as far as it goes, and not whole.
+    fn is_cut_short(&self) -> bool {
+        self.ended && self.failed.is_none() && self.inflater.as_ref().is_some_and(|i| !i.is_whole() && !i.has_input())
     }
 
     fn inflate(&mut self, cut: &mut Cut) -> bool {
@@ -144,10 +161,21 @@ impl Reader {
     /// What was inflated is framed; the started record and the compressed rest are kept as they are.
     fn fail(&mut self, fault: Fault, cut: &mut Cut) {
         self.framer.cut(cut, usize::MAX, false);
-        self.failed = true;
+        self.failed = Some(fault);
         let rest = self.inflater.as_mut().map(Inflater::rest).unwrap_or_default();
-        self.framer.buffer().extend_from_slice(&rest);
+        self.behind_skip(&rest);
         self.framer.give_up(fault, cut);
+    }
+
+    /// Behind damage every piece of the file goes out as it was read.
+    fn give_up_rest(&mut self, cut: &mut Cut) {
+        let rest = self.inflater.as_mut().map(Inflater::rest).unwrap_or_default();
+        if let (Some(fault), false) = (self.failed, rest.is_empty()) {
+            self.behind_skip(&rest);
+            if !self.framer.is_empty() {
+                self.framer.give_up(fault, cut);
+            }
+        }
     }
 
     fn content(&mut self, bytes: &[u8]) {
@@ -155,23 +183,22 @@ impl Reader {
         if let Some(md5) = &mut self.content_md5 {
             md5.update(bytes);
         }
+        self.behind_skip(bytes);
+    }
+
+    /// To the framer, less what an earlier session made durable.
+    fn behind_skip(&mut self, bytes: &[u8]) {
         let passed = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
         self.skip -= passed as u64;
         self.framer.buffer().extend_from_slice(&bytes[passed..]);
     }
 
     fn finish(&mut self, cut: &mut Cut) {
-        if self.failed {
-            let rest = self.inflater.as_mut().map(Inflater::rest).unwrap_or_default();
-            if !rest.is_empty() {
-                self.framer.buffer().extend_from_slice(&rest);
-                self.framer.give_up(Fault::CorruptGzip, cut);
-            }
-        } else if self.is_cut_short() {
+        if self.is_cut_short() {
             self.framer.cut(cut, usize::MAX, false);
             self.framer.give_up(Fault::CorruptGzip, cut);
-            self.failed = true;
-        } else {
+            self.failed = Some(Fault::CorruptGzip);
+        } else if self.failed.is_none() {
             self.framer.cut(cut, EMIT_BYTES, true);
         }
     }
@@ -181,7 +208,8 @@ impl Reader {
         Position {
             offset: self.framer.offset,
             frames: self.frames,
-            in_array: self.framer.in_array,
+            within: self.framer.within,
+            damaged: self.failed.is_some(),
             done,
             abandoned: false,
             size: self.file.size,

@@ -49,7 +49,9 @@ impl Fault {
     /// The fault in words.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::CorruptGzip => "the gzip stream is damaged or ends early; these are its compressed bytes from here on",
+            Self::CorruptGzip => {
+                "the gzip stream is damaged or ends early; these are its compressed bytes from here on"
+            }
             Self::DecompressionLimit => "decompresses beyond decode.max_ratio or decode.max_decompressed_bytes",
             Self::Oversize => "a piece of a record longer than decode.max_event_bytes",
             Self::Truncated => "the input ends inside this record",

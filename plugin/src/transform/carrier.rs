@@ -60,9 +60,9 @@ fn from_native(frame: &[u8]) -> Carried<'_> {
     match native::decode(frame) {
         Err(error) => Carried::Unreadable(error.to_string()),
         Ok(NativeFrame::NotLog(_)) => Carried::NotLogs,
-        Ok(NativeFrame::Logs { unknown_values: 1.., events }) if events.len() != 1 => {
-            Carried::Unreadable("holds values of a kind that this version does not know, in a frame of several events".into())
-        }
+        Ok(NativeFrame::Logs { unknown_values: 1.., events }) if events.len() != 1 => Carried::Unreadable(
+            "holds values of a kind that this version does not know, in a frame of several events".into(),
+        ),
         // One event: its frame is handed back as it came, so nothing can be lost on the way.
         Ok(NativeFrame::Logs { mut events, .. }) if events.len() == 1 => match events.pop().map(|log| as_json(&log)) {
             Some(Ok(json)) => Carried::Events(vec![(json.into(), frame.into())]),

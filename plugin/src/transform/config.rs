@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::decode::Decoder;
 use crate::decode::scan::MAX_DEPTH;
-use crate::decode::text::WatchList;
+use crate::decode::secrets::WatchList;
 use crate::redact::{ALWAYS, Redactor};
 use crate::route::Router;
 
@@ -91,8 +91,9 @@ impl Config {
     /// # Errors
     /// All findings.
     pub fn parse(json: &str) -> Result<Self, Vec<Diagnostic>> {
-        let config: Self = serde_json::from_str(json)
-            .map_err(|e| vec![Diagnostic { path: String::new(), message: format!("not a transform configuration: {e}") }])?;
+        let config: Self = serde_json::from_str(json).map_err(|e| {
+            vec![Diagnostic { path: String::new(), message: format!("not a transform configuration: {e}") }]
+        })?;
         let findings = config.findings();
         if findings.is_empty() { Ok(config) } else { Err(findings) }
     }
@@ -142,4 +143,3 @@ impl Config {
         WatchList::new(ALWAYS.into_iter().chain(self.redact_keys.iter().map(String::as_str)))
     }
 }
-

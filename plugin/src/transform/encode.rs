@@ -6,8 +6,8 @@
 use crate::classify::Event;
 use crate::decode::scan::{Token, TokenKind};
 use crate::event::columns::{ALL, COLUMNS, Column, LIFTED};
-use crate::event::row::RowWriter;
 use crate::event::json::{write_json_integer, write_json_string, write_json_timestamp};
+use crate::event::row::RowWriter;
 
 /// What is known of a record besides the event itself.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub(super) struct Context<'a> {
 /// Fills the columns that every row has, and begins it.
 pub(super) fn begin(row: &mut RowWriter, payload: &[u8], context: &Context<'_>) {
     row.begin(payload.len());
-    row.joined(Column::Origin, &[context.source, ":", context.origin]);
+    row.joined(Column::Origin, &[context.source.as_bytes(), b":", context.origin.as_bytes()]);
     row.integer(Column::Offset, i64::try_from(context.offset).unwrap_or(i64::MAX));
 }
 
@@ -59,7 +59,7 @@ fn lifted(row: &mut RowWriter, event: &Event<'_>, column: Column, nulls: &mut St
             }
             nulls.push_str(COLUMNS[column as usize].name);
         }
-        TokenKind::Escaped => row.text(column, &event.raw.text(column).unwrap_or_default()),
+        TokenKind::Escaped => row.text(column, event.raw.value(column).unwrap_or_default()),
         _ => row.slice(column, start as usize, (end - start) as usize),
     }
 }
@@ -72,7 +72,7 @@ fn derived(row: &mut RowWriter, event: &Event<'_>) {
     }
     row.text(Column::Family, family.as_str());
     let (kind, name) = &event.actor;
-    row.joined(Column::Actor, &[kind, if name.is_empty() { "" } else { ":" }, name]);
+    row.joined(Column::Actor, &[kind, if name.is_empty() { b"" } else { b":" }, name]);
     row.text(Column::Action, event.action.as_str());
     row.text(Column::Outcome, event.outcome.as_str());
     for (column, value) in
@@ -127,7 +127,7 @@ fn normalised(event: &Event<'_>, out: &mut Vec<u8>) {
     if name.is_empty() {
         text(out, "it_actor", kind);
     } else {
-        text(out, "it_actor", &format!("{kind}:{name}"));
+        text(out, "it_actor", &[kind, &b":"[..], name].concat());
     }
     text(out, "it_action", event.action.as_str());
     text(out, "it_outcome", event.outcome.as_str());
@@ -159,7 +159,7 @@ fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":");
 }
 
-fn text(out: &mut Vec<u8>, name: &str, value: &str) {
+fn text(out: &mut Vec<u8>, name: &str, value: impl AsRef<[u8]>) {
     key(out, name);
-    write_json_string(out, value.as_bytes());
+    write_json_string(out, value.as_ref());
 }

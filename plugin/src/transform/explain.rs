@@ -41,17 +41,21 @@ pub(super) fn record(rooms: &Transform, place: Place<'_>, record: Record<'_>, se
         "decode": decode,
         "classify": {
             "family": event.family.map(|f| f.as_str()),
-            "actor": [event.actor.0, event.actor.1],
+            "actor": [shown(&event.actor.0), shown(&event.actor.1)],
             "action": event.action.as_str(),
-            "resource": event.resource,
+            "resource": event.resource.as_deref().map(shown),
             "outcome": event.outcome.as_str(),
-            "reason": event.reason,
-            "country": event.country,
-            "account": event.account,
-            "product": event.product,
+            "reason": event.reason.as_deref().map(shown),
+            "country": event.country.as_deref().map(shown),
+            "account": event.account.as_deref().map(shown),
+            "product": event.product.as_deref().map(shown),
             "time_us": event.time_us,
         },
         "redact": { "masked": masked },
         "route": { "to": to, "reason": reason, "why": why },
     })
+}
+
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

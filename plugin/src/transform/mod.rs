@@ -64,13 +64,7 @@ impl Transform {
 
     /// Takes a batch through the rooms.
     pub fn run(&self, batch: &Batch<'_>, encoding: Encoding) -> Routed {
-        let mut out = Output {
-            routed: Routed::default(),
-            row: RowWriter::default(),
-            encoding,
-            seen: 0,
-            consumed: 0,
-        };
+        let mut out = Output { routed: Routed::default(), row: RowWriter::default(), encoding, seen: 0, consumed: 0 };
         out.routed.data.reserve(batch.data.len() + batch.data.len() / 2);
         for (frame, bytes) in batch.pieces() {
             let before = out.consumed;
@@ -161,14 +155,30 @@ impl Transform {
             let share = if index + 1 == events.len() { left } else { left.min(verbatim.len()) };
             left -= share;
             let place = Place { batch, offset: frame.offset, consumed: share, verbatim };
-            let mut first = true;
-            self.decoder.frame(json, &mut |record| {
-                if std::mem::take(&mut first) {
-                    self.record(place, record, out);
-                }
-            });
-            if first {
-                out.bytes(place, verbatim, Route::Passthrough, "");
+            self.carried_one(place, json, out);
+        }
+    }
+
+    /// One event of an agent. Whatever it holds, it is handed back or refused whole.
+    fn carried_one(&self, place: Place<'_>, json: &[u8], out: &mut Output) {
+        let (mut records, mut events, mut logs) = (0, 0, 0);
+        self.decoder.frame(json, &mut |record| {
+            records += 1;
+            if let Decoded::Event(event) = &record.decoded {
+                events += 1;
+                logs += u32::from(event.family().is_some());
+            }
+        });
+        match (records, logs) {
+            (1, _) => self.decoder.frame(json, &mut |record| self.record(place, record, out)),
+            (_, 0) => {
+                out.seen += events;
+                out.bytes(place, place.verbatim, Route::Passthrough, "");
+            }
+            _ => {
+                out.seen += events;
+                let why = "several operation logs in one event of an agent";
+                out.bytes(place, place.verbatim, Route::Quarantine(Reason::WriteProtected), why);
             }
         }
     }
@@ -193,7 +203,12 @@ impl Transform {
             let event = classify(RawEvent { duplicate_keys, ..raw });
             self.routed(&event, place, sealed, count, out);
         } else {
-            out.bytes(place, &masked, Route::Quarantine(Reason::Undecodable), "could not be read again after redaction");
+            out.bytes(
+                place,
+                &masked,
+                Route::Quarantine(Reason::Undecodable),
+                "could not be read again after redaction",
+            );
         }
     }
 
