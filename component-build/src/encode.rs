@@ -15,9 +15,7 @@ pub(crate) fn component(module: &Path) -> Result<Vec<u8>, Error> {
 
 /// The encoder's error type is the crate's own `anyhow`; only its text goes on.
 fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
-    let mut encoder = ComponentEncoder::default();
-    encoder.validate(true);
-    encoder.module(module).map_err(|e| format!("{e:#}"))?;
+    let mut encoder = ComponentEncoder::default().validate(true).module(module).map_err(|e| format!("{e:#}"))?;
     encoder.encode().map_err(|e| format!("{e:#}"))
 }
 

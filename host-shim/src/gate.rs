@@ -7,13 +7,12 @@ use std::io::{self, Read, Write};
 
 use innertrail_logstore::{Transaction, Writer};
 
+use crate::accounting::push;
 use crate::clock;
 use crate::config::{Config, GateCodec};
-use crate::layout::HostRows;
-use crate::pipeline::{self, HostNative};
 use crate::runtime::wit::transform::{Codec, Encoding, Fault, Frame, Provenance, Route, Routed};
-use crate::runtime::{Bisector, BisectorConfig, Input, RunError, RunStats, Transform};
-use crate::setup::{self, SetupError};
+use crate::runtime::{Bisector, Input, RunError, RunStats};
+use crate::setup::{HostNative, Rooms, SetupError};
 use crate::status::{SOURCE, Status};
 
 /// Largest frame of Vector's `native` codec, and longest line; Vector's own default.
@@ -63,14 +62,10 @@ impl Gate {
     /// # Errors
     /// See [`SetupError`]; nothing was started then.
     pub fn open(config: &Config) -> Result<Self, SetupError> {
-        let component = setup::component(config)?;
-        let description = component.describe()?;
-        let transform = Transform::open(&component, &config.transform_json())?;
-        let writer = setup::writer(config, &description)?;
-        let native = HostNative { key: setup::seal_key(config)?, rows: HostRows::new(writer.layout()) };
+        let Rooms { bisector, native, writer, .. } = Rooms::open(config)?;
         Ok(Self {
             codec: config.gate.codec,
-            bisector: Bisector::new(transform, BisectorConfig::default()),
+            bisector,
             native,
             writer,
             trail: config.trail.clone(),
@@ -150,7 +145,7 @@ impl Gate {
     fn keep(&mut self, routed: &Routed, cut: &Cut) -> Result<(), GateError> {
         let refused = refused(routed);
         let mut txn: Transaction = self.writer.begin();
-        pipeline::push(&mut txn, &refused);
+        push(&mut txn, &refused);
         let kept: u64 = refused.entries.iter().map(|e| u64::from(e.consumed)).sum();
         txn.count(&format!("{SOURCE}{NAME}.bytes_in"), kept + refused.framing_bytes);
         txn.count(&format!("{SOURCE}{NAME}.records"), routed.entries.len() as u64);

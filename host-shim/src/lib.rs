@@ -4,6 +4,7 @@
 //! [`pipeline`] is the one file that wires them to the Logstore. Nothing here may parse an event: that is the
 //! component's, and stays in its sandbox.
 
+mod accounting;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -11,8 +12,10 @@ pub mod exit;
 pub mod fetch;
 pub mod gate;
 pub mod layout;
+mod notice;
 pub mod pipeline;
 pub mod rehearsal;
+mod running;
 pub mod runtime;
 pub mod seal_mark;
 pub mod setup;

@@ -11,71 +11,23 @@ use std::time::{Duration, Instant};
 
 use innertrail_logstore::{Transaction, Writer};
 
+use crate::accounting::{frame, push};
 use crate::clock;
 use crate::config::{Config, Source};
 use crate::fetch::{self, Files};
-use crate::layout::{self, HostRows};
-use crate::runtime::wit::source::{
-    Action, CheckpointParam, Emitted, File as FileParam, FileBytes, ObjectCheck, Outcome, State,
-};
-use crate::runtime::wit::transform::{Claim, Codec, Encoding, Fault, Frame, Provenance, Routed};
-use crate::runtime::{
-    Bisector, BisectorConfig, CallError, Input, LoadedComponent, Native, OpenError, Poisoned, RunError, RunStats,
-    Session, Transform,
-};
-use crate::seal_mark::SealKey;
-use crate::setup::{self, SetupError};
-use crate::status::{DUPLICATE_KEYS, FRAMING_BYTES, REASON, REDACTED, SOURCE, STATE, Status, TRANSFORM};
+pub use crate::notice::{Notice, PipelineError};
+use crate::running::{Answer, Next, Running, files, outcome, read_file};
+use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
+use crate::runtime::wit::transform::{Codec, Encoding, Fault, Frame, Provenance};
+use crate::runtime::{Bisector, CallError, Input, LoadedComponent, Poisoned, RunStats, Session};
+use crate::setup::{HostNative, Rooms, SetupError};
+use crate::status::{FRAMING_BYTES, REASON, SOURCE, STATE, Status, TRANSFORM};
 
 /// Longest sleep between two looks at whether to stop.
 const NAP: Duration = Duration::from_millis(50);
 
 /// Bytes of an abandoned file that go into one quarantine record.
 const ABANDONED_PIECE: u32 = 1 << 20;
-
-/// Why a running pipeline ended. Nothing is lost: everything up to the last commit is durable.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PipelineError {
-    /// The Logstore failed.
-    #[error(transparent)]
-    Logstore(#[from] innertrail_logstore::Error),
-    /// The component failed for good.
-    #[error("source {source_name}: {error}")]
-    Run {
-        /// The source.
-        source_name: String,
-        /// What happened.
-        error: RunError,
-    },
-    /// A session could not be opened.
-    #[error("source {source_name}: {error}")]
-    Open {
-        /// The source.
-        source_name: String,
-        /// What happened.
-        error: OpenError,
-    },
-    /// A session failed twice without a file to blame.
-    #[error("source {source_name}: the component failed twice without a file at hand: {error}")]
-    Step {
-        /// The source.
-        source_name: String,
-        /// What happened.
-        error: CallError,
-    },
-}
-
-/// Something to tell people while it runs.
-#[derive(Debug, Clone)]
-pub enum Notice<'a> {
-    /// A note of a source.
-    Note(&'a str, String),
-    /// A source's new state.
-    State(&'a str, String),
-    /// A commit is durable: records so far, input bytes so far.
-    Progress(u64, u64),
-}
 
 /// The rooms, wired.
 pub struct Pipeline {
@@ -87,52 +39,8 @@ pub struct Pipeline {
     txn: Transaction,
     begun: Instant,
     failed: BTreeMap<String, String>,
-}
-
-/// What only the host can do for the transform: keys and rows of its own making.
-pub(crate) struct HostNative {
-    pub(crate) key: SealKey,
-    pub(crate) rows: HostRows,
-}
-
-impl Native for HostNative {
-    fn sealed(&mut self, claims: &[Claim]) -> Vec<u32> {
-        self.key.valid(claims)
-    }
-
-    fn quarantine_row(&mut self, poisoned: &Poisoned<'_>) -> Vec<u8> {
-        self.rows.poison(poisoned)
-    }
-}
-
-/// One source and what it waits for.
-struct Running {
-    name: String,
-    session: Session,
-    files: Files,
-    /// What the globs of the configuration matched. The component is not trusted to read anything else.
-    listed: BTreeSet<String>,
-    /// The file that was asked for last, to blame when the component fails.
-    at_file: Option<String>,
-    /// Where the component failed last time, to know when it fails there again.
-    failed_at: Option<Option<String>>,
-    next: Next,
-}
-
-enum Next {
-    Step(Box<Answer>),
-    Wake(Instant),
-    Over,
-}
-
-/// What happened, owned, until it is handed in.
-enum Answer {
-    Started,
-    Woke,
-    Files(Vec<fetch::Found>),
-    Bytes(Vec<u8>, bool),
-    Failed(String),
-    Abandoned(String),
+    /// What each source said last of itself.
+    states: BTreeMap<String, (&'static str, Option<String>)>,
 }
 
 impl Pipeline {
@@ -141,17 +49,13 @@ impl Pipeline {
     /// # Errors
     /// See [`SetupError`]; nothing was started then.
     pub fn open(config: &Config) -> Result<Self, SetupError> {
-        let component = setup::component(config)?;
-        let description = component.describe()?;
-        let transform = Transform::open(&component, &config.transform_json())?;
-        let writer = setup::writer(config, &description)?;
-        let native = HostNative { key: setup::seal_key(config)?, rows: HostRows::new(writer.layout()) };
+        let Rooms { component, bisector, native, writer } = Rooms::open(config)?;
         let mut txn = writer.begin();
         if writer.state().checkpoint(TRANSFORM) != Some(config.transform_json().as_bytes()) {
             txn.checkpoint(TRANSFORM, config.transform_json().as_bytes());
         }
         Ok(Self {
-            bisector: Bisector::new(transform, BisectorConfig::default()),
+            bisector,
             config: config.clone(),
             component,
             native,
@@ -159,6 +63,7 @@ impl Pipeline {
             writer,
             begun: Instant::now(),
             failed: BTreeMap::new(),
+            states: BTreeMap::new(),
         })
     }
 
@@ -449,6 +354,12 @@ impl Pipeline {
         if let State::Failed(why) = state {
             self.failed.insert(name.to_owned(), why.clone());
         }
+        // A source that stays idle says so at every poll; only a change is worth a transaction.
+        let said = (word, why.cloned());
+        if self.states.get(name) == Some(&said) {
+            return;
+        }
+        self.states.insert(name.to_owned(), said);
         let json = serde_json::json!({ "state": word, "why": why, "since_ms": clock::now_ms() });
         self.txn.checkpoint(&format!("{STATE}{name}"), json.to_string().as_bytes());
         tell(Notice::State(name, why.map_or_else(|| word.to_owned(), |why| format!("{word}: {why}"))));
@@ -469,74 +380,5 @@ impl Pipeline {
         let bytes = state.counters.iter().filter(|(n, _)| n.starts_with(SOURCE) && n.ends_with(".bytes_in"));
         tell(Notice::Progress(state.counter("log.records"), bytes.map(|(_, n)| *n).sum()));
         Ok(())
-    }
-}
-
-/// Puts routed entries into a transaction, and counts them.
-pub(crate) fn push(txn: &mut Transaction, routed: &Routed) {
-    let mut start = 0;
-    let mut reasons: [(&'static str, u64); 5] = [("", 0); 5];
-    for entry in &routed.entries {
-        let end = entry.end as usize;
-        txn.push(layout::store(entry.route), &routed.data[start..end], u64::from(entry.consumed));
-        if let Some(reason) = entry.reason {
-            let place = &mut reasons[reason as usize];
-            *place = (layout::reason(reason), place.1 + 1);
-        }
-        start = end;
-    }
-    for (reason, count) in reasons.iter().filter(|(_, count)| *count > 0) {
-        txn.count(&format!("{REASON}{reason}"), *count);
-    }
-    for (counter, delta) in
-        [(FRAMING_BYTES, routed.framing_bytes), (REDACTED, routed.redacted), (DUPLICATE_KEYS, routed.duplicate_keys)]
-    {
-        if delta > 0 {
-            txn.count(counter, delta);
-        }
-    }
-}
-
-pub(crate) fn frame(frame: &crate::runtime::wit::source::Frame) -> Frame {
-    use crate::runtime::wit::source::Fault as Seen;
-    Frame {
-        end: frame.end,
-        offset: frame.offset,
-        fault: frame.fault.map(|fault| match fault {
-            Seen::CorruptGzip => Fault::CorruptGzip,
-            Seen::DecompressionLimit => Fault::DecompressionLimit,
-            Seen::Oversize => Fault::Oversize,
-            Seen::Truncated => Fault::Truncated,
-            Seen::Malformed => Fault::Malformed,
-        }),
-    }
-}
-
-fn read_file(source: &mut Running, read: &crate::runtime::wit::source::ReadRequest) -> Answer {
-    if !source.listed.contains(&read.path) {
-        return Answer::Failed("the component asked for a file that the configuration's globs do not match".to_owned());
-    }
-    match source.files.read(Path::new(&read.path), read.offset, read.max_bytes) {
-        Ok((bytes, end)) => Answer::Bytes(bytes.to_vec(), end),
-        Err(error) => Answer::Failed(error.to_string()),
-    }
-}
-
-fn files(answer: &Answer) -> Vec<FileParam<'_>> {
-    let Answer::Files(found) = answer else { return Vec::new() };
-    found
-        .iter()
-        .map(|f| FileParam { path: &f.path, size: f.size, modified_ms: f.modified_ms, identity: &f.identity })
-        .collect()
-}
-
-fn outcome<'a>(answer: &'a Answer, files: &'a [FileParam<'a>]) -> Outcome<'a> {
-    match answer {
-        Answer::Started => Outcome::Started(clock::now_ms()),
-        Answer::Woke => Outcome::Woke(clock::now_ms()),
-        Answer::Files(_) => Outcome::Files(files),
-        Answer::Bytes(data, end) => Outcome::Bytes(FileBytes { data, end: *end }),
-        Answer::Failed(why) => Outcome::Failed(why),
-        Answer::Abandoned(path) => Outcome::Abandoned(path),
     }
 }

@@ -9,10 +9,12 @@ use innertrail_logstore::{Options, Writer};
 
 use crate::clock;
 use crate::config::{Config, Interrupt};
-use crate::layout;
+use crate::layout::{self, HostRows};
 use crate::runtime::wit::info::Description;
+use crate::runtime::wit::transform::Claim;
 use crate::runtime::{
-    self, ComponentError, ComponentSource, EMBEDDED, EngineError, LoadedComponent, OpenError, Runtime, RuntimeConfig,
+    self, Bisector, BisectorConfig, ComponentError, ComponentSource, EMBEDDED, EngineError, LoadedComponent, Native,
+    OpenError, Poisoned, Runtime, RuntimeConfig, Transform,
 };
 use crate::seal_mark::{KeyError, SealKey};
 
@@ -78,11 +80,7 @@ fn default_cache(data_dir: &Path) -> PathBuf {
     }
 }
 
-/// Opens the Logstore for writing, recovering it where that is needed.
-///
-/// # Errors
-/// See [`SetupError`].
-pub fn writer(config: &Config, description: &Description) -> Result<Writer, SetupError> {
+fn writer(config: &Config, description: &Description) -> Result<Writer, SetupError> {
     make_parents(&config.data_dir)?;
     let mut options = Options::default();
     options.segment_rows = u64::from(config.logstore.segment_rows);
@@ -90,15 +88,43 @@ pub fn writer(config: &Config, description: &Description) -> Result<Writer, Setu
     Ok(Writer::open(&config.data_dir, &config.trail, layout::of(description), options, clock::now_us())?)
 }
 
-/// The key for seal marks of an open data directory.
-///
-/// # Errors
-/// See [`SetupError`].
-pub fn seal_key(config: &Config) -> Result<SealKey, SetupError> {
-    Ok(SealKey::open(&config.data_dir)?)
-}
-
 fn make_parents(dir: &Path) -> Result<(), SetupError> {
     let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
     std::fs::create_dir_all(parent).map_err(|source| SetupError::DataDir { path: dir.to_owned(), source })
+}
+
+/// What only the host can do for the transform: keys and rows of its own making.
+pub(crate) struct HostNative {
+    pub(crate) key: SealKey,
+    pub(crate) rows: HostRows,
+}
+
+impl Native for HostNative {
+    fn sealed(&mut self, claims: &[Claim]) -> Vec<u32> {
+        self.key.valid(claims)
+    }
+
+    fn quarantine_row(&mut self, poisoned: &Poisoned<'_>) -> Vec<u8> {
+        self.rows.poison(poisoned)
+    }
+}
+
+/// What both roles run on.
+pub(crate) struct Rooms {
+    pub(crate) component: LoadedComponent,
+    pub(crate) bisector: Bisector,
+    pub(crate) native: HostNative,
+    pub(crate) writer: Writer,
+}
+
+impl Rooms {
+    /// Starts the component and opens the Logstore of a configuration, recovering it where that is needed.
+    pub(crate) fn open(config: &Config) -> Result<Self, SetupError> {
+        let component = component(config)?;
+        let description = component.describe()?;
+        let transform = Transform::open(&component, &config.transform_json())?;
+        let writer = writer(config, &description)?;
+        let native = HostNative { key: SealKey::open(&config.data_dir)?, rows: HostRows::new(writer.layout()) };
+        Ok(Self { component, bisector: Bisector::new(transform, BisectorConfig::default()), native, writer })
+    }
 }

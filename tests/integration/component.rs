@@ -60,3 +60,17 @@ fn check_prints_size_hash_and_imports() {
     assert!(text.lines().any(|line| line.split_whitespace().eq(["imports", "none"])), "{text}");
     assert!(!dir.path().join("data").exists(), "check must not make the data directory");
 }
+
+/// A released contract never changes: components of users are pinned to it by name.
+#[test]
+fn the_contract_of_this_version_is_frozen() {
+    let wit = crate::harness::root().join("wit");
+    let mut files = 0;
+    for entry in std::fs::read_dir(wit.join("frozen/0.1.0")).unwrap() {
+        let frozen = entry.unwrap().path();
+        let current = wit.join(frozen.file_name().unwrap());
+        assert_eq!(std::fs::read(&frozen).unwrap(), std::fs::read(current).unwrap(), "{}", frozen.display());
+        files += 1;
+    }
+    assert_eq!(files, 4);
+}

@@ -10,10 +10,10 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 
+use crate::accounting;
 use crate::config::{Config, Source};
 use crate::fetch::{self, Files};
 use crate::layout;
-use crate::pipeline;
 use crate::runtime::wit::source::{Action, Emitted, File as FileParam, FileBytes, ObjectCheck, Outcome};
 use crate::runtime::wit::transform::{Batch, Codec, Encoding, Entry, Frame, Provenance, Route};
 use crate::runtime::{LoadedComponent, Session, Transform};
@@ -148,7 +148,7 @@ fn emit(
     transform: &mut Transform,
     found: &mut Found,
 ) -> anyhow::Result<()> {
-    let frames: Vec<Frame> = emitted.frames.iter().map(pipeline::frame).collect();
+    let frames: Vec<Frame> = emitted.frames.iter().map(accounting::frame).collect();
     // The file's name alone: where a checkout lies must not change a snapshot.
     let origin = file_name(&emitted.origin);
     found.input_bytes += emitted.input_bytes;

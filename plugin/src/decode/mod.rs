@@ -8,7 +8,9 @@ pub mod raw_event;
 mod record;
 pub mod scan;
 pub mod secrets;
+mod special;
 pub mod text;
+mod token;
 
 use raw_event::{Envelope, RawEvent};
 use record::Opening;

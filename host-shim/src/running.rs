@@ -1,0 +1,74 @@
+//! One running source: its session, what it waits for, and what happened last, kept until it is handed in.
+//!
+//! The component is not trusted to read anything but what the configuration's globs matched.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Instant;
+
+use crate::clock;
+use crate::fetch::{self, Files};
+use crate::runtime::Session;
+use crate::runtime::wit::source::{File as FileParam, FileBytes, Outcome, ReadRequest};
+
+/// One source and what it waits for.
+pub(crate) struct Running {
+    pub(crate) name: String,
+    pub(crate) session: Session,
+    pub(crate) files: Files,
+    /// What the globs of the configuration matched. The component is not trusted to read anything else.
+    pub(crate) listed: BTreeSet<String>,
+    /// The file that was asked for last, to blame when the component fails.
+    pub(crate) at_file: Option<String>,
+    /// Where the component failed last time, to know when it fails there again.
+    pub(crate) failed_at: Option<Option<String>>,
+    pub(crate) next: Next,
+}
+
+pub(crate) enum Next {
+    Step(Box<Answer>),
+    Wake(Instant),
+    Over,
+}
+
+/// What happened, owned, until it is handed in.
+pub(crate) enum Answer {
+    Started,
+    Woke,
+    Files(Vec<fetch::Found>),
+    Bytes(Vec<u8>, bool),
+    Failed(String),
+    Abandoned(String),
+}
+
+/// Carries a read out, if the file was listed.
+pub(crate) fn read_file(source: &mut Running, read: &ReadRequest) -> Answer {
+    if !source.listed.contains(&read.path) {
+        return Answer::Failed("the component asked for a file that the configuration's globs do not match".to_owned());
+    }
+    match source.files.read(Path::new(&read.path), read.offset, read.max_bytes) {
+        Ok((bytes, end)) => Answer::Bytes(bytes.to_vec(), end),
+        Err(error) => Answer::Failed(error.to_string()),
+    }
+}
+
+/// The files of an answer, borrowed for the component.
+pub(crate) fn files(answer: &Answer) -> Vec<FileParam<'_>> {
+    let Answer::Files(found) = answer else { return Vec::new() };
+    found
+        .iter()
+        .map(|f| FileParam { path: &f.path, size: f.size, modified_ms: f.modified_ms, identity: &f.identity })
+        .collect()
+}
+
+/// The answer as the contract has it.
+pub(crate) fn outcome<'a>(answer: &'a Answer, files: &'a [FileParam<'a>]) -> Outcome<'a> {
+    match answer {
+        Answer::Started => Outcome::Started(clock::now_ms()),
+        Answer::Woke => Outcome::Woke(clock::now_ms()),
+        Answer::Files(_) => Outcome::Files(files),
+        Answer::Bytes(data, end) => Outcome::Bytes(FileBytes { data, end: *end }),
+        Answer::Failed(why) => Outcome::Failed(why),
+        Answer::Abandoned(path) => Outcome::Abandoned(path),
+    }
+}
