@@ -6,15 +6,15 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The executable under test.
-pub const BIN: &str = env!("CARGO_BIN_EXE_innertrail");
+pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_innertrail");
 
 /// The checkout.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// A command of the executable, run in the checkout, with a cache of compiled code of its own.
-pub fn innertrail(args: &[&str]) -> Command {
+pub(crate) fn innertrail(args: &[&str]) -> Command {
     let mut command = Command::new(BIN);
     command.current_dir(root()).args(args).env("XDG_CACHE_HOME", cache());
     command
@@ -26,12 +26,12 @@ fn cache() -> PathBuf {
 }
 
 /// Runs to the end, expecting this exit code.
-pub fn run(args: &[&str], code: i32) -> (String, String) {
+pub(crate) fn run(args: &[&str], code: i32) -> (String, String) {
     let output = innertrail(args).output().unwrap();
     texts(&output, args, code)
 }
 
-pub fn texts(output: &Output, args: &[&str], code: i32) -> (String, String) {
+pub(crate) fn texts(output: &Output, args: &[&str], code: i32) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "innertrail {args:?}\nstdout: {out}\nstderr: {err}");
@@ -39,7 +39,7 @@ pub fn texts(output: &Output, args: &[&str], code: i32) -> (String, String) {
 }
 
 /// A configuration file with one file source over `include`.
-pub fn config(dir: &Path, include: &str, more: &str) -> String {
+pub(crate) fn config(dir: &Path, include: &str, more: &str) -> String {
     let path = dir.join("innertrail.yaml");
     let data = dir.join("data");
     let yaml = format!(
@@ -51,19 +51,19 @@ pub fn config(dir: &Path, include: &str, more: &str) -> String {
 }
 
 /// `innertrail status` as JSON.
-pub fn status(data: &Path) -> Value {
+pub(crate) fn status(data: &Path) -> Value {
     let (out, _) = run(&["status", "--data-dir", data.to_str().unwrap(), "--format", "json"], 0);
     serde_json::from_str(&out).unwrap()
 }
 
 /// `innertrail query` as JSON.
-pub fn query(data: &Path, store: &str, sql: &str) -> Value {
+pub(crate) fn query(data: &Path, store: &str, sql: &str) -> Value {
     let (out, _) = run(&["query", "--data-dir", data.to_str().unwrap(), "--store", store, "--format", "json", sql], 0);
     serde_json::from_str(&out).unwrap()
 }
 
 /// What has to be the same after every way to the same end.
-pub fn counts(status: &Value) -> Value {
+pub(crate) fn counts(status: &Value) -> Value {
     let mut counts = status.clone();
     let sources = counts["sources"].as_object_mut().unwrap();
     for source in sources.values_mut() {
@@ -73,7 +73,7 @@ pub fn counts(status: &Value) -> Value {
 }
 
 /// A synthetic OSS operation log.
-pub fn event(id: usize, more: &str) -> String {
+pub(crate) fn event(id: usize, more: &str) -> String {
     format!(
         r#"{{"eventId":"{id:024X}","eventVersion":1,"eventTime":"2026-11-{:02}T08:{:02}:00Z","eventType":"ApiCall","eventCategory":"Management","eventRW":"Write","eventName":"PutBucketAcl","eventSource":"synthetic-bucket-{}.oss-cn-hangzhou.aliyuncs.com","serviceName":"Oss","acsRegion":"cn-hangzhou","requestId":"{id:024X}","requestParameters":{{"acl":"private"{more}}},"referencedResources":{{"ACS::OSS::Bucket":["synthetic-bucket-{}"]}},"sourceIpAddress":"203.0.113.{}","userAgent":"aliyun-sdk-rust/0.0","userIdentity":{{"type":"ram-user","principalId":"2000000000000001","accountId":"1000000000000001","accessKeyId":"LTAI-EXAMPLE-{}","userName":"alice"}}}}"#,
         1 + id % 20,

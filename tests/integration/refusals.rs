@@ -57,7 +57,8 @@ fn a_data_directory_that_cannot_be_written() {
 fn a_second_process_on_the_same_data_directory() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("trail.json");
-    fs::write(&file, event(1, "")).unwrap();
+    // With its line end: a follower waits for the end of a line that is still being written.
+    fs::write(&file, event(1, "") + "\n").unwrap();
     let path = config(dir.path(), file.to_str().unwrap(), "").replace("innertrail.yaml", "follow.yaml");
     let yaml = fs::read_to_string(dir.path().join("innertrail.yaml")).unwrap();
     fs::write(&path, yaml.replace("follow: false", "follow: true")).unwrap();
