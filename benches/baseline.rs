@@ -272,7 +272,7 @@ fn write(audit: &Audit<'_>, text: &[u8], origin: &str, offset: i64, row: &mut Ro
 
 fn classified(audit: &Audit<'_>, row: &mut RowWriter) {
     use Column as C;
-    if let Some(time) = audit.event_time.as_deref().and_then(parse_time) {
+    if let Some(time) = audit.event_time.as_deref().and_then(|t| parse_time(t.as_bytes())) {
         row.integer(C::UnixTime, time.div_euclid(1_000_000));
         row.integer(C::Time, time);
     }

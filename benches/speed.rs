@@ -95,7 +95,7 @@ fn in_sandbox(transform: &mut Transform, cut: &Cut, encoding: Encoding) -> Route
 }
 
 fn sandbox() {
-    const EVENTS: usize = 20_000;
+    const EVENTS: usize = 60_000;
     let (cuts, bytes) = batches(EVENTS);
     let mut epoch = transform(Interrupt::Epoch);
     let mut free = transform(Interrupt::None);

@@ -7,7 +7,7 @@ mod operations;
 
 use std::borrow::Cow;
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 
 pub use operations::{Action, oss as oss_operation};
 
@@ -77,7 +77,7 @@ pub fn classify(raw: RawEvent<'_>) -> Event<'_> {
 }
 
 fn base<'a>(raw: RawEvent<'a>, family: Option<Family>) -> Event<'a> {
-    let time_us = raw.filled(Column::EventTime).and_then(|t| parse_time(std::str::from_utf8(&t).ok()?));
+    let time_us = raw.filled(Column::EventTime).and_then(|t| parse_time(&t));
     let problem = match family {
         None => None,
         Some(_) if raw.filled(Column::EventId).is_none() => Some("the event has no id, so it cannot be kept once"),
@@ -252,6 +252,42 @@ fn insight(raw: RawEvent<'_>) -> Event<'_> {
 }
 
 /// Microseconds since the Unix epoch of an RFC 3339 time.
-pub fn parse_time(text: &str) -> Option<i64> {
-    DateTime::parse_from_rfc3339(text).ok().map(|t| t.timestamp_micros())
+pub fn parse_time(text: &[u8]) -> Option<i64> {
+    usual_time(text).or_else(|| {
+        let time = DateTime::parse_from_rfc3339(std::str::from_utf8(text).ok()?).ok()?;
+        Some(time.timestamp_micros())
+    })
+}
+
+/// The one form that ActionTrail is documented to use, `YYYY-MM-DDThh:mm:ssZ`; anything else goes the general way.
+fn usual_time(text: &[u8]) -> Option<i64> {
+    let [y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2, b'Z'] = text else {
+        return None;
+    };
+    let pair = |tens: &u8, ones: &u8| {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| u32::from(tens) * 10 + u32::from(ones))
+    };
+    let year = i32::try_from(pair(y1, y2)? * 100 + pair(y3, y4)?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, pair(o1, o2)?, pair(d1, d2)?)?;
+    let time = date.and_hms_opt(pair(h1, h2)?, pair(m1, m2)?, pair(s1, s2)?)?;
+    Some(time.and_utc().timestamp_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The quick way must say what the general way says, or nothing.
+        #[test]
+        fn the_usual_time_is_rfc_3339(text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z") {
+            let general = DateTime::parse_from_rfc3339(&text).ok().map(|t| t.timestamp_micros());
+            prop_assert_eq!(parse_time(text.as_bytes()), general);
+            if let Some(quick) = usual_time(text.as_bytes()) {
+                prop_assert_eq!(Some(quick), general);
+            }
+        }
+    }
 }

@@ -25,6 +25,8 @@ enum Key {
     Events,
     Topic,
     Source,
+    /// A free-form member that every event may have; the number tells them apart.
+    Free(u8),
     Other,
 }
 
@@ -119,16 +121,19 @@ fn top_level(key: &[u8]) -> Key {
             _ => Key::Other,
         },
         15 => match key {
+            b"eventAttributes" => Key::Free(4),
             b"sourceIpAddress" => Key::Lift(C::SourceIpAddress),
             b"ResourceOwnerID" => Key::Lift(C::ResourceOwnerId),
             _ => Key::Other,
         },
         16 => match key {
+            b"responseElements" => Key::Free(0),
             b"EventDescription" => Key::Lift(C::EventDescription),
             b"ResourceRegionID" => Key::Lift(C::ResourceRegionId),
             _ => Key::Other,
         },
         17 => match key {
+            b"addionalEventData" => Key::Free(3),
             b"requestParameters" => Key::Parameters,
             _ => Key::Other,
         },
@@ -138,11 +143,16 @@ fn top_level(key: &[u8]) -> Key {
             _ => Key::Other,
         },
         19 => match key {
+            b"additionalEventData" => Key::Free(2),
             b"referencedResources" => Key::Referenced,
             _ => Key::Other,
         },
         21 => match key {
             b"EventAdditionalDetail" => Key::Lift(C::EventAdditionalDetail),
+            _ => Key::Other,
+        },
+        20 => match key {
+            b"requestParameterJson" => Key::Free(1),
             _ => Key::Other,
         },
         _ => Key::Other,
@@ -186,6 +196,7 @@ pub(super) fn object<'a>(
         scanner: Scanner::new(text, 0, max_depth),
         secrets: Secrets::new(watch),
         duplicates: 0,
+        free_seen: 0,
         unknown: Vec::new(),
     };
     walk.members(|walk, key| {
@@ -206,6 +217,8 @@ struct Walk<'a, 'w> {
     scanner: Scanner<'a>,
     secrets: Secrets<'w>,
     duplicates: u32,
+    /// Which free-form members were seen, one bit each.
+    free_seen: u8,
     unknown: Vec<&'a [u8]>,
 }
 
@@ -251,10 +264,18 @@ impl<'a> Walk<'a, '_> {
             Key::Events => &mut opening.events,
             Key::Topic => &mut opening.topic,
             Key::Source => &mut opening.source,
+            Key::Free(number) => return self.free(number),
             Key::Other => return self.other(event.bytes, key),
         };
         self.duplicates += u32::from(place.kind != TokenKind::Absent);
         *place = self.scanner.value(1, &mut self.secrets)?;
+        Ok(())
+    }
+
+    fn free(&mut self, number: u8) -> Result<(), ScanError> {
+        self.duplicates += u32::from(self.free_seen >> number & 1);
+        self.free_seen |= 1 << number;
+        self.scanner.value(1, &mut self.secrets)?;
         Ok(())
     }
 

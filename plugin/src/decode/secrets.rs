@@ -12,18 +12,35 @@ use super::text::unescape;
 pub const MAX_STRINGS: usize = 8;
 
 /// The key names whose values are masked, compared without regard to ASCII case.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct WatchList {
     names: Vec<Vec<u8>>,
-    lengths: u64,
+    /// For each length, which first letters names of that length have: nearly every other key is told apart by it.
+    firsts: [u32; 64],
+}
+
+impl Default for WatchList {
+    fn default() -> Self {
+        Self { names: Vec::new(), firsts: [0; 64] }
+    }
+}
+
+/// One bit a letter, in either case; one for all that is no letter.
+#[inline(always)]
+fn first_bit(byte: u8) -> u32 {
+    let letter = (byte | 0x20).wrapping_sub(b'a');
+    1 << if letter < 26 { letter } else { 31 }
 }
 
 impl WatchList {
     /// A list of these names. Names longer than 63 bytes cannot be watched and are refused by the configuration.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
         let names: Vec<Vec<u8>> = names.into_iter().map(|n| n.to_ascii_lowercase().into_bytes()).collect();
-        let lengths = names.iter().filter(|n| n.len() < 64).fold(0, |bits, n| bits | 1 << n.len());
-        Self { names, lengths }
+        let mut firsts = [0; 64];
+        for name in names.iter().filter(|n| n.len() < 64) {
+            firsts[name.len()] |= name.first().map_or(0, |first| first_bit(*first));
+        }
+        Self { names, firsts }
     }
 
     /// Whether this key (as it stands, escapes and all) is on the list.
@@ -37,7 +54,9 @@ impl WatchList {
 
     #[inline(always)]
     fn has(&self, key: &[u8]) -> bool {
-        key.len() < 64 && self.lengths >> key.len() & 1 == 1 && self.names.iter().any(|n| n.eq_ignore_ascii_case(key))
+        let Some(first) = key.first() else { return false };
+        self.firsts.get(key.len()).is_some_and(|letters| letters & first_bit(*first) != 0)
+            && self.names.iter().any(|n| n.eq_ignore_ascii_case(key))
     }
 
     /// Whether a string with escapes may hold a watched key. What stands between two quotes is looked at as it is,
