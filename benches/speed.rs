@@ -177,7 +177,7 @@ fn watch(command: &mut Command) -> (f64, f64, f64) {
     let mut child = command.stdout(Stdio::null()).spawn().unwrap();
     let proc = PathBuf::from(format!("/proc/{}", child.id()));
     let mut peak = 0.0;
-    loop {
+    let ticks = loop {
         let stat = fs::read_to_string(proc.join("stat")).unwrap();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         if let Ok(status) = fs::read_to_string(proc.join("status"))
@@ -185,13 +185,14 @@ fn watch(command: &mut Command) -> (f64, f64, f64) {
         {
             peak = line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0;
         }
+        // Ended, and not waited for yet: its times are final and can still be read.
         if fields[0] == "Z" {
-            let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-            assert!(child.wait().unwrap().success());
-            return (ticks / 100.0, begun.elapsed().as_secs_f64(), peak);
+            break fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
         }
         std::thread::sleep(Duration::from_millis(10));
-    }
+    };
+    assert!(child.wait().unwrap().success());
+    (ticks / 100.0, begun.elapsed().as_secs_f64(), peak)
 }
 
 fn size(path: &Path) -> u64 {

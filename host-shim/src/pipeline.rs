@@ -29,6 +29,18 @@ const NAP: Duration = Duration::from_millis(50);
 /// Bytes of an abandoned file that go into one quarantine record.
 const ABANDONED_PIECE: u32 = 1 << 20;
 
+/// Bytes of an abandoned file that are kept in memory for one transaction.
+const ABANDONED_AT_ONCE: usize = 32 << 20;
+
+/// When a file that could not be read is tried again.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+
+/// Why a file could not be kept raw.
+enum AbandonError {
+    Read(std::io::Error),
+    Commit(PipelineError),
+}
+
 /// The rooms, wired.
 pub struct Pipeline {
     config: Config,
@@ -138,7 +150,7 @@ impl Pipeline {
                 }
             };
             idle = false;
-            self.step(source, answer, tell)?;
+            self.step(source, &answer, tell)?;
         }
         let interval = Duration::from_millis(self.config.logstore.commit_interval_ms);
         if idle || self.begun.elapsed() >= interval {
@@ -171,10 +183,10 @@ impl Pipeline {
     fn step(
         &mut self,
         source: &mut Running,
-        answer: Answer,
+        answer: &Answer,
         tell: &mut dyn FnMut(Notice<'_>),
     ) -> Result<(), PipelineError> {
-        match source.session.step(outcome(&answer, &files(&answer))) {
+        match source.session.step(outcome(answer, &files(answer))) {
             Ok(actions) => self.carry_out(source, actions, tell),
             Err(error) => self.step_failed(source, error, tell),
         }
@@ -204,20 +216,26 @@ impl Pipeline {
             &source.name,
             format!("{path}: the component fails on this file; it goes to quarantine raw"),
         ));
-        self.abandon(source, &path, &error)?;
         source.session = self.session(&source.name)?;
-        source.next = Next::Step(Box::new(Answer::Abandoned(path)));
+        match self.abandon(source, &path, &error) {
+            Ok(()) => source.next = Next::Step(Box::new(Answer::Abandoned(path))),
+            Err(AbandonError::Commit(error)) => return Err(error),
+            Err(AbandonError::Read(why)) => {
+                tell(Notice::Note(&source.name, format!("cannot read {path}: {why}; tried again in a while")));
+                source.failed_at = None;
+                source.next = Next::Wake(Instant::now() + READ_AGAIN);
+            }
+        }
         Ok(())
     }
 
-    /// Keeps a file raw, piece by piece.
-    fn abandon(&mut self, source: &mut Running, path: &str, error: &CallError) -> Result<(), PipelineError> {
+    /// Keeps a file raw, piece by piece. The transaction ends with the position behind it, which the session gives next,
+    /// unless the file is too large for one.
+    fn abandon(&mut self, source: &mut Running, path: &str, error: &CallError) -> Result<(), AbandonError> {
         let (mut offset, detail) = (0, error.to_string());
         loop {
-            let (bytes, end) = match source.files.read(Path::new(path), offset, ABANDONED_PIECE) {
-                Ok(read) => read,
-                Err(_) => break,
-            };
+            let (bytes, end) =
+                source.files.read(Path::new(path), offset, ABANDONED_PIECE).map_err(AbandonError::Read)?;
             if !bytes.is_empty() {
                 let poisoned = Poisoned {
                     bytes,
@@ -236,10 +254,12 @@ impl Pipeline {
                 offset += len;
             }
             if end {
-                break;
+                return Ok(());
+            }
+            if self.txn.bytes() >= ABANDONED_AT_ONCE {
+                self.commit(&mut |_| {}).map_err(AbandonError::Commit)?;
             }
         }
-        self.commit(&mut |_| {})
     }
 
     fn carry_out(

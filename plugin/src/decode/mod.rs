@@ -20,6 +20,7 @@ use text::unescape;
 
 /// What came out of a frame.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every record is an event; a box would cost each an allocation")]
 pub enum Decoded<'a> {
     /// A JSON object: an operation log, or something else.
     Event(RawEvent<'a>),

@@ -78,9 +78,9 @@ fn special_bits(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let equal = |byte: u8| {
         let x = word ^ (ONES * u64::from(byte));
-        !((x & !HIGH) + !HIGH | x)
+        !(((x & !HIGH) + !HIGH) | x)
     };
-    let control = !((word & !HIGH) + ONES * 0x60 | word);
+    let control = !(((word & !HIGH) + ONES * 0x60) | word);
     (equal(b'"') | equal(b'\\') | control) & HIGH
 }
 

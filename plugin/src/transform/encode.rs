@@ -127,7 +127,7 @@ fn normalised(event: &Event<'_>, out: &mut Vec<u8>) {
     if name.is_empty() {
         text(out, "it_actor", kind);
     } else {
-        text(out, "it_actor", &[kind, &b":"[..], name].concat());
+        text(out, "it_actor", [kind, &b":"[..], name].concat());
     }
     text(out, "it_action", event.action.as_str());
     text(out, "it_outcome", event.outcome.as_str());
