@@ -21,3 +21,10 @@ pub(crate) fn misbehave(frame: &[u8]) {
         }
     }
 }
+
+/// Panics in the source room where a file asks for it.
+pub(crate) fn misbehave_on_read(bytes: &[u8]) {
+    if memchr::memmem::find(bytes, b"FAULT-SOURCE").is_some() {
+        panic!("asked to panic on reading");
+    }
+}

@@ -37,7 +37,7 @@ fn the_import_list_is_empty() {
 
 #[test]
 fn the_shipped_component_cannot_be_asked_to_misbehave() {
-    for marker in [&b"FAULT-PANIC"[..], b"FAULT-LOOP", b"FAULT-MEMORY"] {
+    for marker in [&b"FAULT-PANIC"[..], b"FAULT-LOOP", b"FAULT-MEMORY", b"FAULT-SOURCE"] {
         assert!(!EMBEDDED.windows(marker.len()).any(|w| w == marker));
     }
 }

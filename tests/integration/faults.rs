@@ -118,3 +118,27 @@ fn a_component_that_fails_on_everything_stops_the_source_and_loses_nothing() {
     let status = status(&data);
     assert_eq!((&status["records"], &status["conserved"]), (&200.into(), &true.into()));
 }
+
+/// A file on which the source room itself fails is kept raw; the files around it are read as ever, and none of it is
+/// done twice.
+#[test]
+fn a_file_that_the_source_room_fails_on_is_kept_raw() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |ids: std::ops::Range<usize>| ids.map(|i| event(i, "") + "\n").collect::<String>();
+    fs::write(dir.path().join("a.json"), text(0..50)).unwrap();
+    let bad = event(50, ",\"x\":\"FAULT-SOURCE\"") + "\n";
+    fs::write(dir.path().join("b.json"), &bad).unwrap();
+    fs::write(dir.path().join("c.json"), text(51..100)).unwrap();
+    let component = misbehaving();
+    let more = format!("plugin:\n  path: {}\n  sha256: {}\n", component.display(), sha256(component));
+    let path = config(dir.path(), &format!("{}/*.json", dir.path().display()), &more);
+    for _ in 0..2 {
+        let (_, err) = run(&["run", "--once", "--config", &path], 0);
+        let data = dir.path().join("data");
+        let status = status(&data);
+        assert_eq!((&status["records"], &status["conserved"]), (&99.into(), &true.into()), "{err}");
+        assert_eq!(status["quarantine"], serde_json::json!({ "poison": 1 }));
+        let kept = query(&data, "quarantine", "SELECT raw FROM log");
+        assert_eq!(kept, serde_json::json!([{ "raw": bad }]));
+    }
+}

@@ -176,6 +176,8 @@ impl Session {
                 self.next_file(&mut wanted);
             }
             Outcome::Bytes(bytes, end) => {
+                #[cfg(feature = "faults")]
+                crate::faults::misbehave_on_read(&bytes);
                 if let Some(reader) = &mut self.reader {
                     reader.feed(&bytes, end);
                 }
