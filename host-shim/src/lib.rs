@@ -19,5 +19,4 @@ mod running;
 pub mod runtime;
 pub mod seal_mark;
 pub mod setup;
-pub mod show;
 pub mod status;

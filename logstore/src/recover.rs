@@ -242,7 +242,7 @@ fn settle_segments(home: &Home, replay: &Replay) -> Result<([Vec<SegmentRef>; 3]
     for store in Store::ALL {
         let place = store.place();
         let segments = segment::list(&home.dir, store)?;
-        segment::check_dense(store, &segments)?;
+        segment::check_dense(&home.dir, store, &segments, replay.base.state.next_seq[place])?;
         if let Some(last) = segments.last() {
             let (low, high) = (replay.base.state.next_seq[place], replay.state.next_seq[place]);
             if last.end() < low || last.end() > high {

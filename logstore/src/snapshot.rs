@@ -94,7 +94,7 @@ impl Snapshot {
         let mut segments = [const { Vec::new() }; 3];
         for store in Store::ALL {
             let listed = segment::list(dir, store)?;
-            segment::check_dense(store, &listed)?;
+            segment::check_dense(dir, store, &listed, sealed.state.next(store))?;
             if let Some(last) = listed.last() {
                 if last.end() < sealed.state.next(store) || last.end() > state.next(store) {
                     return Ok(None);

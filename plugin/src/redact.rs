@@ -13,22 +13,31 @@ use crate::decode::text::unescape;
 use crate::event::columns::Column;
 use crate::event::json::write_json_string;
 
-/// Keys masked in every configuration: secrets of access keys, security tokens, passwords and signing keys.
-pub const ALWAYS: [&str; 14] = [
+/// Keys masked in every configuration: secrets of access keys, security tokens, passwords, signing keys, and the header
+/// that carries a signature.
+pub const ALWAYS: [&str; 22] = [
     "accessKeySecret",
     "access_key_secret",
+    "access-key-secret",
     "secretAccessKey",
+    "secret_access_key",
+    "secret-access-key",
     "secretKey",
     "clientSecret",
+    "client_secret",
     "securityToken",
+    "security_token",
     "security-token",
     "x-oss-security-token",
     "x-acs-security-token",
     "stsToken",
+    "sts_token",
     "password",
     "loginPassword",
     "newPassword",
     "privateKey",
+    "private_key",
+    "authorization",
 ];
 
 const MASK: &[u8] = b"\"***\"";

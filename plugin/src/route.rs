@@ -75,7 +75,7 @@ impl Router {
         if let Some(problem) = event.problem {
             return (Route::Quarantine(Reason::Undecodable), problem);
         }
-        let Some(family) = event.family else { return self.plain(event) };
+        let Some(family) = event.family else { return self.plain(event, provenance) };
         if !self.is_ours(event) {
             return (Route::Quarantine(Reason::WrongTrail), "an operation log of an account that is not this trail's");
         }
@@ -91,7 +91,13 @@ impl Router {
         }
     }
 
-    fn plain(&self, event: &Event<'_>) -> (Route, &'static str) {
+    fn plain(&self, event: &Event<'_>, provenance: Provenance) -> (Route, &'static str) {
+        if event.raw.hides_log && provenance == Provenance::Agent {
+            return (
+                Route::Quarantine(Reason::WriteProtected),
+                "holds an operation log among other text, without a valid seal mark",
+            );
+        }
         if self.is_addressed(event) {
             return (
                 Route::Quarantine(Reason::WriteProtected),

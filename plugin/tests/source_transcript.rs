@@ -380,6 +380,35 @@ fn a_truncated_file_begins_anew() {
     insta::assert_snapshot!(once(&config(""), &run.checkpoints(run.emits.len()), &mut host).transcript);
 }
 
+/// The story: logrotate's copytruncate, or a file written anew in place, leaves the same name and inode. When the new
+/// content was longer than the old, reading went on in the middle of it and its first events were never seen.
+#[test]
+fn a_file_written_anew_and_longer_is_read_from_its_start() {
+    let mut host = Host::with(&[("a.json", &lines(3))]);
+    let run = once(&config(""), &[], &mut host);
+    let anew: Vec<u8> = (0..9).flat_map(|i| format!("{{\"eventId\":\"NEW{i}\"}}\n").into_bytes()).collect();
+    host.files.insert("a.json".to_owned(), (anew, 5));
+    let again = once(&config(""), &run.checkpoints(run.emits.len()), &mut host);
+    assert_eq!(again.frames().len(), 9);
+}
+
+/// A file that only grew is taken up where it was left, without reading what was read before.
+#[test]
+fn a_grown_file_is_not_read_from_its_start() {
+    let mut host = Host::with(&[("a.json", &lines(400))]);
+    let small = config(",\"read_bytes\":512");
+    let run = once(&small, &[], &mut host);
+    let from = lines(400).len();
+    host.files.insert("a.json".to_owned(), (lines(401), 5));
+    let again = once(&small, &run.checkpoints(run.emits.len()), &mut host);
+    assert_eq!(again.frames().len(), 1);
+    assert!(
+        again.transcript.contains(&format!("@{from}")) || again.transcript.contains(&from.to_string()),
+        "{}",
+        again.transcript
+    );
+}
+
 #[test]
 fn a_file_that_did_not_change_is_not_read_again() {
     let mut host = Host::with(&[("a.json", &lines(3))]);

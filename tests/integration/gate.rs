@@ -80,17 +80,23 @@ fn nobody_writes_the_dedicated_logstore_through_the_gate() {
     let input = [
         format!("{{\"log\":{}}}", event(50, "")),
         format!("{{\"log\":{{\"message\":{}}}}}", json!(event(51, ""))),
+        format!("{{\"log\":{{\"message\":{}}}}}", json!(format!("[{},{}]", event(52, ""), event(53, "")))),
+        format!("{{\"log\":{{\"message\":{}}}}}", json!(format!("\u{feff}{}", event(54, "")))),
+        format!("{{\"log\":{{\"message\":{}}}}}", json!(format!("{} and more", event(55, "")))),
+        format!("{{\"log\":{{\"message\":{}}}}}", json!(format!("{{\"data\":{}}}", event(56, "")))),
+        format!("{{\"log\":{}}}", event(57, "").replace("\"serviceName\":\"Oss\",", "")),
         r#"{"log":{"message":"x","__logstore__":"innertrail_main-trail"}}"#.to_owned(),
         r#"{"log":{"message":"x","it_seal":"v1.0.00"}}"#.to_owned(),
         forged,
     ];
     let out = gate(&path, "native_json", (input.join("\n") + "\n").as_bytes());
     assert_eq!(String::from_utf8_lossy(&out), "");
-    assert_eq!(status(&data)["quarantine"]["write_protected"], 5);
+    assert_eq!(status(&data)["quarantine"]["write_protected"], 9);
+    assert_eq!(status(&data)["quarantine"]["unsupported_product"], 1);
     assert_eq!(status(&data)["records"], 2);
     let kept =
         query(&data, "quarantine", "SELECT count(*) AS c FROM log WHERE it_quarantine_reason = 'write_protected'");
-    assert_eq!(kept, json!([{ "c": 5 }]));
+    assert_eq!(kept, json!([{ "c": 9 }]));
 }
 
 #[test]
@@ -108,6 +114,12 @@ fn a_sealed_event_comes_back_and_any_change_to_it_does_not() {
         ("\"it_outcome\":\"success\"", "\"it_outcome\":\"failure\""),
         ("\"it_actor\":\"ram-user:alice\"", "\"it_actor\":\"ram-user:bob\""),
         ("\"it_seq\":0", "\"it_country\":\"XX\",\"it_seq\":0"),
+        // A reader may take each of these for the field that was checked.
+        ("\"it_seq\":0", "\"userIdentity\":{\"userName\":\"mallory\"},\"it_seq\":0"),
+        ("\"it_seq\":0", "\"EventName\":\"Evil\",\"it_seq\":0"),
+        ("\"it_seq\":0", "\"it_origin\":\"files:/x\",\"it_seq\":0"),
+        ("\"it_seq\":0", "\"it_seq\":1"),
+        ("\"it_seq\":0", "\"it_seq\":1,\"it_seq\":0"),
     ] {
         let changed = sealed[0].replace(from, to);
         assert_ne!(changed, sealed[0], "{from} is not in {}", sealed[0]);

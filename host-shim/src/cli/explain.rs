@@ -5,15 +5,16 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use innertrail_logstore::{Layout, Snapshot, Store, StoredRow, Value};
+use innertrail_query::terminal_safe;
 use serde_json::json;
 
 use super::args::{ExplainArgs, Format};
-use super::{Failure, Outcome, print};
+use super::{Failure, Outcome, json_safe, print};
 use crate::config::Config;
 use crate::runtime::Transform;
 use crate::runtime::wit::transform::{Batch, Codec, Frame, Provenance};
+use crate::setup;
 use crate::status::TRANSFORM;
-use crate::{setup, show::Safe};
 
 pub(super) fn run(args: &ExplainArgs) -> Outcome {
     let dir = &args.data.data_dir;
@@ -21,7 +22,7 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
     let Some((store, row)) = find(&snapshot, &args.event_id)? else {
         return Err(Failure::Runtime(anyhow!(
             "no event {} in {}: not in the Logstore, not in quarantine",
-            Safe(&args.event_id),
+            terminal_safe(&args.event_id),
             dir.display()
         )));
     };
@@ -33,7 +34,7 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
         "columns": columns(snapshot.layout(), &row),
     });
     match args.format {
-        Format::Json => print(&serde_json::to_string_pretty(&told).map_err(io::Error::from)?),
+        Format::Json => print(&json_safe(&serde_json::to_string_pretty(&told).map_err(io::Error::from)?)),
         Format::Text => print(&text(&told)),
     }
 }
@@ -109,7 +110,7 @@ fn text(told: &serde_json::Value) -> String {
         out += &format!("{part}\n");
         for (name, value) in rooms {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            out += &format!("  {name:<28} {}\n", Safe(&value));
+            out += &format!("  {name:<28} {}\n", terminal_safe(&value));
         }
     }
     out

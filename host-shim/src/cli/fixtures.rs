@@ -7,13 +7,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use innertrail_query::terminal_safe;
 
 use super::args::TestArgs;
 use super::{Failure, Outcome, print};
 use crate::config::{Config, ConfigError};
 use crate::rehearsal::{Case, Expect};
 use crate::runtime::LoadedComponent;
-use crate::{exit, setup, show::Safe};
+use crate::{exit, setup};
 
 pub(super) fn run(args: &TestArgs) -> Outcome {
     let base = match Config::load(args.config.path()) {
@@ -37,7 +38,7 @@ pub(super) fn run(args: &TestArgs) -> Outcome {
     let component = setup::component(&base)?;
     let (mut passed, mut failed) = (0, 0);
     for dir in &cases {
-        let shown = Safe(&dir.display().to_string()).to_string();
+        let shown = terminal_safe(&dir.display().to_string());
         match one(&component, &base, dir) {
             Ok(None) => {
                 passed += 1;
@@ -79,7 +80,7 @@ fn one(component: &LoadedComponent, base: &Config, dir: &Path) -> anyhow::Result
     let got = Expect { dedicated: found.dedicated, passthrough: found.passthrough, quarantine: found.quarantine() };
     let mut differs = String::new();
     if got != case.expect {
-        let about = Safe(&case.about);
+        let about = terminal_safe(&case.about);
         differs += &format!("        {about}\n        expected {:?}\n        found    {got:?}", case.expect);
     }
     if !found.conserved() {

@@ -16,6 +16,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use innertrail_query::terminal_safe;
 
 use crate::config::{Config, ConfigError};
 use crate::exit;
@@ -86,8 +87,33 @@ pub fn main() -> ExitCode {
 }
 
 fn report(log: &Log, error: &anyhow::Error, code: u8) -> ExitCode {
-    log.line("error", &format!("{error:#}"));
+    log.line("error", &whole(error));
     code.into()
+}
+
+/// The error and its causes, each once: many messages name their cause themselves.
+fn whole(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |mut text, cause| {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        text
+    })
+}
+
+/// JSON that is harmless on a terminal too: what reorders or hides text comes out as `\u` escapes.
+pub(crate) fn json_safe(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || c.is_ascii_graphic() || c == ' ' || terminal_safe(c.encode_utf8(&mut [0; 4])).chars().eq([c]) {
+            out.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    out
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -135,7 +161,7 @@ impl Log {
             let now = crate::clock::now_ms();
             writeln!(err, "{}", serde_json::json!({ "time_ms": now, "level": level, "message": message }))
         } else {
-            message.lines().try_for_each(|line| writeln!(err, "{level}: {}", crate::show::Safe(line)))
+            message.lines().try_for_each(|line| writeln!(err, "{level}: {}", terminal_safe(line)))
         };
     }
 }
@@ -144,4 +170,25 @@ impl Log {
 pub(crate) fn draws_progress(log: &Log) -> bool {
     use std::io::IsTerminal;
     !log.quiet && !log.json && io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_on_a_terminal_keeps_its_meaning_and_does_nothing() {
+        let value = serde_json::json!({ "a": "x\u{202e}y\u{e0041}é桶\u{1b}" });
+        let safe = json_safe(&value.to_string());
+        assert_eq!(safe, r#"{"a":"x\u202ey\udb40\udc41é桶\u001b"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).ok(), Some(value));
+    }
+
+    #[test]
+    fn a_cause_that_is_named_already_is_not_said_again() {
+        let error = anyhow::anyhow!("no such file").context("cannot read x: no such file; name another");
+        assert_eq!(whole(&error), "cannot read x: no such file; name another");
+        let error = anyhow::anyhow!("no such file").context("cannot read x");
+        assert_eq!(whole(&error), "cannot read x: no such file");
+    }
 }

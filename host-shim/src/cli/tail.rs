@@ -8,14 +8,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use innertrail_logstore::{Layout, Snapshot, Store, StoredRow, Value};
+use innertrail_query::terminal_safe;
 use serde_json::json;
 
 use super::args::{self, TailArgs, TailFormat};
-use super::{Failure, Outcome, explain, run};
+use super::{Failure, Outcome, explain, json_safe, run};
+use crate::exit;
 use crate::runtime::Transform;
 use crate::runtime::wit::transform::{Batch, Codec, Encoding, Frame, Provenance, Route};
 use crate::seal_mark::SealKey;
-use crate::{exit, show::Safe};
 
 /// How often a following tail looks for new records.
 const POLL: Duration = Duration::from_millis(200);
@@ -87,7 +88,7 @@ impl Form {
                 columns.insert("it_seq".to_owned(), json!(row.seq));
                 columns.insert("it_received".to_owned(), json!(row.received_us));
                 columns.insert("event".to_owned(), json!(String::from_utf8_lossy(&row.payload)));
-                writeln!(out, "{}", serde_json::Value::Object(columns))?;
+                writeln!(out, "{}", json_safe(&serde_json::Value::Object(columns).to_string()))?;
             }
             Self::NativeJson(transform, key) => {
                 let mut event = native_json(transform, row)?;
@@ -140,5 +141,5 @@ fn line(layout: &Layout, row: &StoredRow) -> String {
     } else {
         told.join("  ")
     };
-    format!("{:>8}  {}", row.seq, Safe(&told))
+    format!("{:>8}  {}", row.seq, terminal_safe(&told))
 }

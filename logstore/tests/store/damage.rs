@@ -124,7 +124,11 @@ fn a_missing_segment_or_state_or_format_is_refused() {
     writer.close(NOW).unwrap();
     let segments = Snapshot::open(&dir).unwrap().segments(Store::Log).to_vec();
     assert_eq!(segments.len(), 3);
-    for (victim, wanted) in [(1, "starts at 8, but 4 was expected"), (2, "starts at 8, but 12 was expected")] {
+    for (victim, wanted) in [
+        (0, "starts at 4, but 0 was expected"),
+        (1, "starts at 8, but 4 was expected"),
+        (2, "starts at 8, but 12 was expected"),
+    ] {
         let bytes = std::fs::read(&segments[victim].path).unwrap();
         std::fs::remove_file(&segments[victim].path).unwrap();
         let error = reopen(&dir).unwrap_err().to_string();

@@ -44,6 +44,16 @@ pub struct Record<'a> {
     pub consumed: usize,
 }
 
+/// What was found inside an object.
+enum Inner {
+    /// No operation log.
+    Nothing,
+    /// Operation logs among other text: left as it is, so that nothing of it is lost.
+    Hidden,
+    /// It was taken apart.
+    Opened,
+}
+
 /// The room's settings.
 #[derive(Debug, Clone)]
 pub struct Decoder {
@@ -95,8 +105,13 @@ impl Decoder {
     fn object(&self, frame: &[u8], start: usize, visit: &mut dyn FnMut(Record<'_>)) -> Result<usize, ScanError> {
         let (event, opening) = record::object(frame, start, self.max_depth, &self.watch)?;
         let len = event.bytes.len();
-        if event.family().is_none() && self.open(frame, start, &event, &opening, visit) {
-            return Ok(start + len);
+        let mut event = event;
+        if event.family().is_none() {
+            match self.open(frame, start, &event, &opening, visit) {
+                Inner::Opened => return Ok(start + len),
+                Inner::Hidden => event.hides_log = true,
+                Inner::Nothing => {}
+            }
         }
         if opening.topic.kind == TokenKind::Absent && opening.source.kind == TokenKind::Absent {
             visit(Record { decoded: Decoded::Event(event), start, consumed: len });
@@ -120,18 +135,20 @@ impl Decoder {
         outer: &RawEvent<'_>,
         opening: &Opening,
         visit: &mut dyn FnMut(Record<'_>),
-    ) -> bool {
+    ) -> Inner {
         if opening.events.kind == TokenKind::Array && self.holds_events(outer.bytes, opening.events) {
             let events = start + opening.events.start as usize;
             self.array(&frame[..start + opening.events.end as usize], events, 2, visit);
-            return true;
+            return Inner::Opened;
         }
+        let mut hidden = false;
         for inner in [opening.inner, opening.data, opening.message] {
-            if self.inner(start, outer, opening, inner, visit) {
-                return true;
+            match self.inner(start, outer, opening, inner, visit) {
+                Inner::Opened => return Inner::Opened,
+                found => hidden |= matches!(found, Inner::Hidden),
             }
         }
-        false
+        if hidden { Inner::Hidden } else { Inner::Nothing }
     }
 
     /// Whether the first element of an array is an operation log. Anybody's log may have a key called `Events`.
@@ -142,7 +159,7 @@ impl Decoder {
                 .is_ok_and(|(event, _)| event.family().is_some())
     }
 
-    /// An event in `event`, `data` or `message`: an object, or a string that holds one.
+    /// What `event`, `data` or `message` holds: operation logs and nothing else, in any container.
     fn inner(
         &self,
         start: usize,
@@ -150,31 +167,46 @@ impl Decoder {
         opening: &Opening,
         inner: Token,
         visit: &mut dyn FnMut(Record<'_>),
-    ) -> bool {
+    ) -> Inner {
         let text = match inner.kind {
             TokenKind::Object => inner.of(outer.bytes).to_vec(),
             TokenKind::Plain | TokenKind::Escaped => unescape(inner.of(outer.bytes)).into_bytes(),
-            _ => return false,
+            _ => return Inner::Nothing,
         };
-        let blanks = text.iter().take_while(|b| b.is_ascii_whitespace()).count();
-        let (event, _) = match record::object(&text, blanks, self.max_depth, &self.watch) {
-            Ok(decoded) => decoded,
-            Err(error) if opening.topic.kind != TokenKind::Absent && text.get(blanks) == Some(&b'{') => {
-                // A Log Service record whose event is damaged must not pass as an ordinary log.
-                let detail = format!("the event inside a Log Service record: {error}");
-                let bytes = outer.bytes;
-                visit(Record { decoded: Decoded::Bad { bytes, detail }, start, consumed: bytes.len() });
-                return true;
+        let (mut logs, mut others, mut problem) = (0, 0, None);
+        self.frame(&text, &mut |record| match record.decoded {
+            Decoded::Event(event) if event.family().is_some() => logs += 1,
+            Decoded::Event(event) => {
+                others += 1 + usize::from(event.hides_log);
+                logs += usize::from(event.hides_log);
             }
-            Err(_) => return false,
-        };
-        if event.family().is_none() || text[blanks + event.bytes.len()..].iter().any(|b| !b.is_ascii_whitespace()) {
-            return false;
+            Decoded::Bad { detail, .. } => {
+                others += 1;
+                problem = Some(detail);
+            }
+        });
+        if let (Some(problem), true) = (problem, opening.topic.kind != TokenKind::Absent && text.starts_with(b"{")) {
+            // A Log Service record whose event is damaged must not pass as an ordinary log.
+            let detail = format!("the event inside a Log Service record: {problem}");
+            let bytes = outer.bytes;
+            visit(Record { decoded: Decoded::Bad { bytes, detail }, start, consumed: bytes.len() });
+            return Inner::Opened;
         }
-        let envelope = envelope(outer, opening, inner);
-        let event = RawEvent { envelope: Some(&envelope), ..event };
-        visit(Record { decoded: Decoded::Event(event), start, consumed: outer.bytes.len() });
-        true
+        match (logs, others) {
+            (0, _) => return Inner::Nothing,
+            (_, 1..) => return Inner::Hidden,
+            _ => {}
+        }
+        let around = envelope(outer, opening, inner);
+        let mut consumed = outer.bytes.len();
+        self.frame(&text, &mut |record| {
+            if let Decoded::Event(event) = record.decoded {
+                let event = RawEvent { envelope: Some(event.envelope.unwrap_or(&around)), ..event };
+                // The first one accounts for the record around them all.
+                visit(Record { decoded: Decoded::Event(event), start, consumed: std::mem::take(&mut consumed) });
+            }
+        });
+        Inner::Opened
     }
 
     /// Every element of an array that begins at `start`; what is behind it in the frame follows.

@@ -64,6 +64,8 @@ pub struct RawEvent<'a> {
     pub secret_texts: Vec<Token>,
     /// Keys that stood twice; the last one won.
     pub duplicate_keys: u32,
+    /// A string in it holds an operation log among other text, so that it cannot be taken out whole.
+    pub hides_log: bool,
     /// The record around it, where there was one.
     pub envelope: Option<&'a Envelope>,
 }
@@ -82,6 +84,7 @@ impl<'a> RawEvent<'a> {
             secrets: Vec::new(),
             secret_texts: Vec::new(),
             duplicate_keys: 0,
+            hides_log: false,
             envelope: None,
         }
     }
@@ -146,7 +149,8 @@ impl<'a> RawEvent<'a> {
         if token(Column::EventProduct) && (token(Column::EventId) || token(Column::EventName)) {
             return Some(Family::Platform);
         }
-        let audit = token(Column::ServiceName) && token(Column::EventName);
+        let acts = token(Column::ServiceName) || token(Column::IdentityType);
+        let audit = acts && token(Column::EventName);
         (audit && (token(Column::EventId) || token(Column::EventTime))).then_some(Family::Audit)
     }
 }

@@ -197,7 +197,9 @@ impl Session {
     fn plan(&mut self, files: Vec<File>, wanted: &mut Vec<Action>) {
         if files.is_empty() && !self.listed_any {
             let globs = self.config.include.join(", ");
-            wanted.push(Action::Note(format!("no file matches {globs}; check sources.{}.include", self.config.name)));
+            wanted.push(Action::Note(format!(
+                "no file matches {globs}; check the globs, and the folder that they start from"
+            )));
         }
         self.listed_any = true;
         self.queue = files.into_iter().filter(|file| self.has_news(file)).collect();

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::framer::Within;
@@ -20,6 +21,34 @@ pub enum NameMeans {
     File,
     /// Its decompressed content.
     Content,
+}
+
+/// How a file begins, to tell a file that grew from one that was written anew under the same name and inode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// So many bytes from the start.
+    pub len: u64,
+    /// Their MD5, hexadecimal. No secret: who can write the file can begin it as they like.
+    pub md5: String,
+}
+
+impl Head {
+    /// Most bytes that are looked at.
+    pub const MOST: usize = 256;
+
+    /// The head of a file that begins with these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let bytes = &bytes[..bytes.len().min(Self::MOST)];
+        let md5 = Md5::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        Self { len: bytes.len() as u64, md5 }
+    }
+
+    /// Whether a file that begins with these bytes may be the one.
+    pub fn begins(&self, bytes: &[u8]) -> bool {
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        bytes.get(..len).is_some_and(|bytes| Self::of(bytes) == *self)
+    }
 }
 
 /// How far one file was read.
@@ -52,6 +81,9 @@ pub struct Position {
     /// Device and inode, or the like.
     #[serde(default)]
     pub identity: String,
+    /// How it began then.
+    #[serde(default)]
+    pub head: Option<Head>,
 }
 
 /// All positions of a source.

@@ -5,10 +5,10 @@
 use md5::{Digest, Md5};
 
 use super::config::{Config, ObjectNames};
-use super::framer::{Cut, Framer};
+use super::framer::{Cut, Framer, Within};
 use super::inflate::{Inflater, MAGIC};
 use super::object_name::{self, Promise};
-use super::position::{NameMeans, Position};
+use super::position::{Head, NameMeans, Position};
 use super::{File, ObjectCheck};
 use crate::transform::batch::Fault;
 
@@ -31,8 +31,12 @@ pub struct Reader {
     file_md5: Option<Md5>,
     content_md5: Option<Md5>,
     content_size: u64,
-    /// The first bytes, until there are enough of them to tell gzip from text.
-    head: Option<Vec<u8>>,
+    /// The first bytes, until there are enough of them to tell what the file is.
+    first: Option<Vec<u8>>,
+    /// How the file begins; until that is known, how it began when the position was taken.
+    head: Option<Head>,
+    max_record: usize,
+    max_depth: usize,
     ended: bool,
     failed: Option<Fault>,
     max_made: u64,
@@ -75,7 +79,10 @@ impl Reader {
             content_md5: hash(NameMeans::File),
             promise,
             content_size: 0,
-            head: Some(Vec::new()),
+            first: Some(Vec::new()),
+            head: position.head.clone(),
+            max_record: usize::try_from(config.max_event_bytes).unwrap_or(usize::MAX),
+            max_depth: config.max_depth,
             ended: false,
             failed: None,
             max_made: config.max_decompressed_bytes,
@@ -91,16 +98,32 @@ impl Reader {
         if let Some(md5) = &mut self.file_md5 {
             md5.update(bytes);
         }
-        let Some(mut head) = self.head.take() else { return self.take(bytes) };
-        head.extend_from_slice(bytes);
-        if head.len() < MAGIC.len() && !self.ended {
-            self.head = Some(head);
+        let Some(mut first) = self.first.take() else { return self.take(bytes) };
+        first.extend_from_slice(bytes);
+        if first.len() < Head::MOST && !self.ended {
+            self.first = Some(first);
             return;
         }
-        if head.starts_with(&MAGIC) {
-            self.inflater = Some(Inflater::new(self.max_made, self.max_ratio));
+        self.begin(&first);
+    }
+
+    /// What the first bytes say: gzip or text, and whether it is still the file that the position is of.
+    fn begin(&mut self, first: &[u8]) {
+        if self.skip > 0 && self.head.as_ref().is_some_and(|head| !head.begins(first)) {
+            self.skip = 0;
+            self.frames = 0;
+            self.framer = Framer::new(0, Within::default(), self.max_record, self.max_depth);
         }
-        self.take(&head);
+        self.head = Some(Head::of(first));
+        if first.starts_with(&MAGIC) {
+            self.inflater = Some(Inflater::new(self.max_made, self.max_ratio));
+        } else if self.promise.is_none() && self.skip > first.len() as u64 && !self.ended {
+            // Plain text that nobody needs the hash of is taken up where it was left.
+            self.at = self.skip;
+            self.skip = 0;
+            return;
+        }
+        self.take(first);
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -215,6 +238,7 @@ impl Reader {
             size: self.file.size,
             modified_ms: self.file.modified_ms,
             identity: self.file.identity.clone(),
+            head: self.head.clone(),
         }
     }
 

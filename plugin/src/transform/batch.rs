@@ -50,7 +50,7 @@ impl Fault {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CorruptGzip => {
-                "the gzip stream is damaged or ends early; these are its compressed bytes from here on"
+                "the gzip stream is damaged or ends early: the record that it was in, or its compressed bytes from there on"
             }
             Self::DecompressionLimit => "decompresses beyond decode.max_ratio or decode.max_decompressed_bytes",
             Self::Oversize => "a piece of a record longer than decode.max_event_bytes",

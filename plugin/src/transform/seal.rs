@@ -45,15 +45,25 @@ pub(super) fn agrees(event: &RawEvent<'_>, decoder: &Decoder) -> bool {
     encode::native_json(&classify(inner), &mut written);
     let Ok(serde_json::Value::Object(mut written)) = serde_json::from_slice(&written) else { return false };
     let Some(serde_json::Value::Object(fields)) = written.remove("log") else { return false };
-    outer.iter().all(|(key, value)| match fields.get(key) {
-        Some(own) => own == value,
-        None => !innertrails_own(key),
-    })
+    let index = event.text_of(event.seal).and_then(|seal| parse(&seal)).map(|(index, _)| index);
+    event.duplicate_keys == 0
+        && outer.iter().all(|(key, value)| match (fields.get(key), key.as_str()) {
+            (Some(own), _) => own == value,
+            (None, "it_seal") => true,
+            (None, "it_seq") => value.as_u64() == index,
+            (None, other) => !stands_for_ours(other),
+        })
 }
 
-/// Names that only innertrail gives; what others add beside them is theirs.
-fn innertrails_own(key: &str) -> bool {
-    const POSITION: [&str; 4] = ["it_seal", "it_seq", "it_received", "it_origin"];
-    crate::event::columns::COLUMNS.iter().any(|c| c.name == key) && !POSITION.contains(&key)
-        || key.starts_with("it_") && !POSITION.contains(&key)
+/// A name that a reader may take for one of innertrail's own: the same without regard to case, or the parent of one,
+/// as `userIdentity` is of `userIdentity.userName`. What else an agent adds is its own.
+fn stands_for_ours(key: &str) -> bool {
+    let key = key.to_lowercase();
+    key.starts_with("it_")
+        || key.starts_with("__")
+        || key == "event"
+        || crate::event::columns::COLUMNS.iter().any(|column| {
+            let name = column.name.to_lowercase();
+            name == key || name.strip_prefix(&key).is_some_and(|rest| rest.starts_with('.'))
+        })
 }
