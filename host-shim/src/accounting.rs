@@ -5,7 +5,7 @@
 use innertrail_logstore::Transaction;
 
 use crate::layout;
-use crate::runtime::wit::source::{Fault as Seen, Frame as SeenFrame};
+use crate::runtime::wit::source::{Fault as Seen, Frame as SeenFrame, ObjectCheck};
 use crate::runtime::wit::transform::{Fault, Frame, Routed};
 use crate::status::{DUPLICATE_KEYS, FRAMING_BYTES, REASON, REDACTED};
 
@@ -47,4 +47,15 @@ pub(crate) fn frame(frame: &SeenFrame) -> Frame {
             Seen::Malformed => Fault::Malformed,
         }),
     }
+}
+
+/// What an object's name promised and the object does not keep: the counter, and the same in words.
+pub(crate) fn broken_promises(check: &ObjectCheck) -> Vec<(&'static str, String)> {
+    let (promised, found) = check.count;
+    let all = [
+        (promised == found, "count_mismatches", format!("its name says {promised} events, it holds {found}")),
+        (check.size_ok, "size_mismatches", "the size in its name is not the file's".to_owned()),
+        (check.md5_ok, "md5_mismatches", "the MD5 in its name is not the file's".to_owned()),
+    ];
+    all.into_iter().filter(|(kept, ..)| !kept).map(|(_, counter, text)| (counter, text)).collect()
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use innertrail_logstore::{Transaction, Writer};
 
-use crate::accounting::{frame, push};
+use crate::accounting::{broken_promises, frame, push};
 use crate::clock;
 use crate::config::{Config, Source};
 use crate::fetch::{self, Files};
@@ -346,18 +346,9 @@ impl Pipeline {
 
     fn checked(&mut self, name: &str, check: &ObjectCheck, tell: &mut dyn FnMut(Notice<'_>)) {
         self.count(name, "objects_checked", 1);
-        let (promised, found) = check.count;
-        let mut wrong = Vec::new();
-        for (ok, counter, text) in [
-            (promised == found, "count_mismatches", format!("its name says {promised} events, it holds {found}")),
-            (check.size_ok, "size_mismatches", "the size in its name is not the file's".to_owned()),
-            (check.md5_ok, "md5_mismatches", "the MD5 in its name is not the file's".to_owned()),
-        ] {
-            if !ok {
-                self.count(name, counter, 1);
-                wrong.push(text);
-            }
-        }
+        let broken = broken_promises(check);
+        broken.iter().for_each(|(counter, _)| self.count(name, counter, 1));
+        let wrong: Vec<&str> = broken.iter().map(|(_, text)| text.as_str()).collect();
         if !wrong.is_empty() {
             tell(Notice::Note(name, format!("{}: {}; ask where it was changed or cut", check.path, wrong.join(", "))));
         }

@@ -155,3 +155,23 @@ fn no_secret_reaches_the_disk() {
         }
     }
 }
+
+/// No connector holds an object's name against its content, so a cut or swapped file goes unnoticed. Here the events are
+/// kept all the same, and what the name promised and the file did not keep is said and counted.
+#[test]
+fn broken_promises_of_object_names_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases = root().join("fixtures/containers");
+    for (case, counter, said) in [
+        ("object-name-wrong-count", "count_mismatches", "its name says 5 events, it holds 4"),
+        ("object-name-wrong-md5", "md5_mismatches", "the MD5 in its name is not the file's"),
+    ] {
+        let path = config(dir.path(), &format!("{}/**/*.gz", cases.join(case).display()), "");
+        let data = dir.path().join(case);
+        let data = data.to_str().unwrap();
+        let (_, err) = run(&["run", "--once", "--config", &path, "--data-dir", data], 0);
+        assert!(err.contains(said), "{err}");
+        let status = status(Path::new(data));
+        assert_eq!((&status["records"], &status["sources"]["files"][counter]), (&json!(4), &json!(1)), "{status}");
+    }
+}
