@@ -44,6 +44,10 @@ pub struct Record<'a> {
     pub consumed: usize,
 }
 
+/// Containers that are opened inside one another: an agent's line, a Log Service record, an answer or an envelope. Each
+/// is looked through twice, so the time grows with two to the power of this.
+const MOST_CONTAINERS: u8 = 3;
+
 /// What was found inside an object.
 enum Inner {
     /// No operation log.
@@ -67,6 +71,11 @@ impl Decoder {
     /// Decodes one frame; `visit` gets every record in order. Bytes between records (blanks, commas, brackets) are
     /// framing and reach nobody.
     pub fn frame(&self, frame: &[u8], visit: &mut dyn FnMut(Record<'_>)) {
+        self.frame_within(frame, MOST_CONTAINERS, visit);
+    }
+
+    /// A frame, or what an event carries. `opens`: so many containers may still be opened inside one another.
+    fn frame_within(&self, frame: &[u8], opens: u8, visit: &mut dyn FnMut(Record<'_>)) {
         let frame_end = frame.len();
         if let Err(error) = simdutf8::compat::from_utf8(frame) {
             let detail = format!("not UTF-8 (byte {} of the record)", error.valid_up_to());
@@ -80,10 +89,10 @@ impl Decoder {
             match scanner.peek() {
                 0 if scanner.pos >= frame_end => return,
                 b'{' => {}
-                b'[' => return self.array(frame, scanner.pos, 0, visit),
+                b'[' => return self.array(frame, scanner.pos, 0, opens, visit),
                 _ => return bad(frame, scanner.pos, &ScanError { problem: Problem::Value, at: 0 }, visit),
             }
-            match self.object(frame, scanner.pos, visit) {
+            match self.object(frame, scanner.pos, opens, visit) {
                 Ok(end) => scanner.pos = end,
                 Err(error) => return bad(frame, scanner.pos, &error, visit),
             }
@@ -102,12 +111,18 @@ impl Decoder {
     }
 
     /// Decodes the object at `start` and gives the place behind it.
-    fn object(&self, frame: &[u8], start: usize, visit: &mut dyn FnMut(Record<'_>)) -> Result<usize, ScanError> {
+    fn object(
+        &self,
+        frame: &[u8],
+        start: usize,
+        opens: u8,
+        visit: &mut dyn FnMut(Record<'_>),
+    ) -> Result<usize, ScanError> {
         let (event, opening) = record::object(frame, start, self.max_depth, &self.watch)?;
         let len = event.bytes.len();
         let mut event = event;
-        if event.family().is_none() {
-            match self.open(frame, start, &event, &opening, visit) {
+        if let (None, Some(opens)) = (event.family(), opens.checked_sub(1)) {
+            match self.open(frame, start, &event, &opening, opens, visit) {
                 Inner::Opened => return Ok(start + len),
                 Inner::Hidden => event.hides_log = true,
                 Inner::Nothing => {}
@@ -134,16 +149,17 @@ impl Decoder {
         start: usize,
         outer: &RawEvent<'_>,
         opening: &Opening,
+        opens: u8,
         visit: &mut dyn FnMut(Record<'_>),
     ) -> Inner {
         if opening.events.kind == TokenKind::Array && self.holds_events(outer.bytes, opening.events) {
             let events = start + opening.events.start as usize;
-            self.array(&frame[..start + opening.events.end as usize], events, 2, visit);
+            self.array(&frame[..start + opening.events.end as usize], events, 2, opens, visit);
             return Inner::Opened;
         }
         let mut hidden = false;
         for inner in [opening.inner, opening.data, opening.message] {
-            match self.inner(start, outer, opening, inner, visit) {
+            match self.inner(start, outer, opening, inner, opens, visit) {
                 Inner::Opened => return Inner::Opened,
                 found => hidden |= matches!(found, Inner::Hidden),
             }
@@ -166,6 +182,7 @@ impl Decoder {
         outer: &RawEvent<'_>,
         opening: &Opening,
         inner: Token,
+        opens: u8,
         visit: &mut dyn FnMut(Record<'_>),
     ) -> Inner {
         let text = match inner.kind {
@@ -174,7 +191,7 @@ impl Decoder {
             _ => return Inner::Nothing,
         };
         let (mut logs, mut others, mut problem) = (0, 0, None);
-        self.frame(&text, &mut |record| match record.decoded {
+        self.frame_within(&text, opens, &mut |record| match record.decoded {
             Decoded::Event(event) if event.family().is_some() => logs += 1,
             Decoded::Event(event) => {
                 others += 1 + usize::from(event.hides_log);
@@ -199,7 +216,7 @@ impl Decoder {
         }
         let around = envelope(outer, opening, inner);
         let mut consumed = outer.bytes.len();
-        self.frame(&text, &mut |record| {
+        self.frame_within(&text, opens, &mut |record| {
             if let Decoded::Event(event) = record.decoded {
                 let event = RawEvent { envelope: Some(event.envelope.unwrap_or(&around)), ..event };
                 // The first one accounts for the record around them all.
@@ -210,7 +227,7 @@ impl Decoder {
     }
 
     /// Every element of an array that begins at `start`; what is behind it in the frame follows.
-    fn array(&self, frame: &[u8], start: usize, depth: usize, visit: &mut dyn FnMut(Record<'_>)) {
+    fn array(&self, frame: &[u8], start: usize, depth: usize, opens: u8, visit: &mut dyn FnMut(Record<'_>)) {
         let mut scanner = Scanner::new(frame, start + 1, self.max_depth);
         let mut first = true;
         loop {
@@ -226,7 +243,7 @@ impl Decoder {
             first = false;
             scanner.peek();
             let begin = scanner.pos;
-            match self.element(frame, begin, depth + 1, visit) {
+            match self.element(frame, begin, depth + 1, opens, visit) {
                 Ok(end) => scanner.pos = end,
                 Err(error) => return bad(frame, begin, &error, visit),
             }
@@ -242,10 +259,11 @@ impl Decoder {
         frame: &[u8],
         begin: usize,
         depth: usize,
+        opens: u8,
         visit: &mut dyn FnMut(Record<'_>),
     ) -> Result<usize, ScanError> {
         if frame.get(begin) == Some(&b'{') {
-            return self.object(frame, begin, visit);
+            return self.object(frame, begin, opens, visit);
         }
         let token = Scanner::new(frame, begin, self.max_depth)
             .value(depth, &mut Unwatched)
@@ -322,6 +340,18 @@ mod tests {
         insta::assert_snapshot!(seen(br#"{"__topic__":"actiontrail_audit_event","event":"{\"eventId\":\"A\",\"eventId\":\"B\",\"serviceName\":\"Oss\",\"eventName\":\"P\"}"}"#), @r#"0+131 Some(Audit) id=Some("B") dup=1 secrets=0 topic=Some("actiontrail_audit_event")"#);
         insta::assert_snapshot!(seen(br#"{"Events":[{"eventId":"A","serviceName":"Oss","eventName":"P"}],"RequestId":"r"}"#), @r#"11+51 Some(Audit) id=Some("A") dup=0 secrets=0 topic=None"#);
         insta::assert_snapshot!(seen(br#"{"id":"e","specversion":"1.0","data":{"eventId":"A","insightDetails":{"state":"Start"}}}"#), @r#"0+88 Some(Insight) id=Some("A") dup=0 secrets=0 topic=None"#);
+    }
+
+    /// Every level of containers was looked through twice, so that an event of a few hundred bytes that was nested
+    /// forty deep would have been decoded a million million times.
+    #[test]
+    fn containers_in_containers_cost_little() {
+        let nested = |levels: usize| {
+            let log = r#"{"eventId":"A","serviceName":"Oss","eventName":"P"}"#;
+            format!("{}{log}{}", r#"{"data":"#.repeat(levels), "}".repeat(levels))
+        };
+        assert!(seen(nested(3).as_bytes()).contains("Some(Audit)"));
+        assert!(seen(nested(40).as_bytes()).contains("None id=None"));
     }
 
     #[test]
