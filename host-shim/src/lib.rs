@@ -12,6 +12,7 @@ pub mod exit;
 pub mod fetch;
 pub mod gate;
 pub mod layout;
+pub mod lifecycle;
 mod notice;
 pub mod pipeline;
 pub mod rehearsal;

@@ -10,6 +10,7 @@ use innertrail_logstore::{Options, Writer};
 use crate::clock;
 use crate::config::{Config, Interrupt};
 use crate::layout::{self, HostRows};
+use crate::lifecycle;
 use crate::runtime::wit::info::Description;
 use crate::runtime::wit::transform::Claim;
 use crate::runtime::{
@@ -45,6 +46,9 @@ pub enum SetupError {
     /// The seal mark key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The key that seals.
+    #[error(transparent)]
+    SealKey(#[from] lifecycle::key::KeyError),
 }
 
 /// Starts the engine and loads the component that the configuration names.
@@ -82,7 +86,7 @@ fn default_cache(data_dir: &Path) -> PathBuf {
 
 fn writer(config: &Config, description: &Description) -> Result<Writer, SetupError> {
     make_parents(&config.data_dir)?;
-    let mut options = Options::default();
+    let mut options = Options::new(lifecycle::key::open(&config.data_dir, &config.trail)?);
     options.segment_rows = u64::from(config.logstore.segment_rows);
     options.segment_bytes = config.logstore.segment_bytes;
     Ok(Writer::open(&config.data_dir, &config.trail, layout::of(description), options, clock::now_us())?)

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use innertrail_logstore::row::RowBuilder;
-use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, Snapshot, Store, Transaction, Writer};
+use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, SealKey, Snapshot, Store, Transaction, Writer};
 
 const NOW: i64 = 1_794_524_400_000_000;
 
@@ -158,7 +158,8 @@ fn main() {
         None => tempfile::tempdir().unwrap(),
     };
     let dir = parent.path().join("d");
-    let mut writer = Writer::open(&dir, "bench", layout(), Options::default(), NOW).unwrap();
+    let mut writer =
+        Writer::open(&dir, "bench", layout(), Options::new(SealKey::new("bench", [7; 32]).unwrap()), NOW).unwrap();
     let (mut json, mut text, mut builder, mut random) = (String::new(), String::new(), RowBuilder::new(), Random(7));
     let (mut raw, mut rows, mut commits, mut commit_cpu, mut wall) = (0u64, 0u64, 0u64, 0.0, 0.0);
     let mut batch: Vec<(Vec<u8>, u64)> = Vec::new();
@@ -200,7 +201,8 @@ fn main() {
     println!("on disk         {:6.1} B/event", per(disk_bytes(&dir) as f64));
     println!("peak memory     {:6.0} MB (64 MB of it the benchmark's own rows)", peak_rss_mb());
     let cpu = cpu_us();
-    let writer = Writer::open(&dir, "bench", layout(), Options::default(), NOW).unwrap();
+    let writer =
+        Writer::open(&dir, "bench", layout(), Options::new(SealKey::new("bench", [7; 32]).unwrap()), NOW).unwrap();
     println!("open            {:6.2} CPU µs/event, {} ids", per(cpu_us() - cpu), writer.ids());
     if std::env::var_os("LOGSTORE_BENCH_COLUMNS").is_some() {
         columns(&dir);

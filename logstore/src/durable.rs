@@ -6,9 +6,9 @@
 //! Known limit: a disk that acknowledges a sync and does not keep it cannot be seen from here.
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -44,6 +44,16 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// The system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory; one that is not empty stays, without an error.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Takes the right to write from everybody (mode 0440), before the file gets its final name.
+    ///
+    /// # Errors
+    /// The system's.
+    fn protect(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     ///
     /// # Errors
@@ -79,6 +89,15 @@ impl Disk for OsDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        match std::fs::remove_dir(path) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => Ok(()),
+            other => other,
+        }
+    }
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        std::fs::set_permissions(path, Permissions::from_mode(0o440))
+    }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
@@ -90,6 +109,17 @@ pub(crate) fn make_dir(disk: &dyn Disk, path: &Path) -> Result<(), Error> {
         sync_parent(disk, path)?;
     }
     Ok(())
+}
+
+/// Makes a directory and everything above it up to `top`, which exists.
+pub(crate) fn make_dirs(disk: &dyn Disk, top: &Path, path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|p| p.starts_with(top) && *p != top) {
+        make_dirs(disk, top, parent)?;
+    }
+    make_dir(disk, path)
 }
 
 /// Makes the name of `path` durable.

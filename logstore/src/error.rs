@@ -111,14 +111,16 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// Written by a newer version.
-    #[error("{path} has format {found}, this version reads up to {supported}; use a newer version")]
+    /// Written by another version.
+    #[error(
+        "{path} has format {found}, this version reads {supported}; use the version that wrote it, or a new directory"
+    )]
     Version {
         /// The file.
         path: PathBuf,
         /// Format found.
         found: u64,
-        /// Newest format this version reads.
+        /// The format this version reads.
         supported: u64,
     },
     /// A file is damaged. The Logstore refuses to go on, because going on would lose or repeat records.
@@ -145,6 +147,29 @@ pub enum Error {
         /// Sequence number found.
         found: u64,
     },
+    /// The signing key cannot be used, or is not the one this Logstore is sealed with.
+    #[error("the signing key: {0}")]
+    Key(String),
+    /// The directory holds less than its own signed checkpoint says: its end was cut off, or put back to an older state.
+    #[error(
+        "{path} says that {store} held {signed} records, but only {found} are there: the end was cut off; restore the directory from a copy"
+    )]
+    Truncated {
+        /// The file with the checkpoint.
+        path: PathBuf,
+        /// The store.
+        store: Store,
+        /// Records according to the checkpoint.
+        signed: u64,
+        /// Records found.
+        found: u64,
+    },
+    /// A proof that cannot be made.
+    #[error("there is no such proof: {0}")]
+    Proof(String),
+    /// An export that cannot be made.
+    #[error("cannot export: {0}")]
+    Export(String),
     /// The layout cannot be used, or does not continue the stored one.
     #[error("layout refused: {0}")]
     Layout(String),

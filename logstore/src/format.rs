@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{self, Disk};
+use crate::store::STORES;
 use crate::{Error, Layout, State};
 
 /// The newest format this version reads and writes.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 
 /// Content of `format.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +37,11 @@ impl Format {
         Ok(Some(format))
     }
 
-    pub(crate) fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-        let path = dir.join("format.json");
-        let mut text = to_json(&path, self)?;
+    /// The content of `format.json`; `path` is for errors.
+    pub(crate) fn encode(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        let mut text = to_json(path, self)?;
         text.push('\n');
-        durable::replace(disk, &dir.join("tmp/format.json"), &path, &[text.as_bytes()]).map(drop)
+        Ok(text.into_bytes())
     }
 }
 
@@ -49,6 +50,14 @@ impl Format {
 pub(crate) struct Sealed {
     pub(crate) generation: u64,
     pub(crate) state: State,
+    /// First sequence number that retention has left, per store.
+    pub(crate) kept: [u64; STORES],
+    /// Number of the digest that was written with this state.
+    pub(crate) digest: u64,
+    /// The chain after the last frame of `generation`.
+    pub(crate) chain: [u8; 32],
+    /// The partial tiles of each store's tree, level 0 first, each level as its hashes back to back.
+    pub(crate) trees: [Vec<Vec<u8>>; STORES],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,7 +72,11 @@ struct SealedBody {
     generation: u64,
     /// When the generation was sealed, microseconds UTC. For people; nothing depends on it.
     sealed_at: i64,
-    next_seq: [u64; 3],
+    next_seq: [u64; STORES],
+    kept: [u64; STORES],
+    digest: u64,
+    chain: String,
+    trees: [Vec<String>; STORES],
     counters: BTreeMap<String, u64>,
     checkpoints: BTreeMap<String, String>,
 }
@@ -73,37 +86,55 @@ impl Sealed {
     pub(crate) fn read(dir: &Path) -> Result<Option<Self>, Error> {
         let path = dir.join("state.json");
         let Some(bytes) = read_file(&path)? else { return Ok(None) };
-        let file: SealedFile = parse(&path, &bytes)?;
-        let body = to_json(&path, &file.sealed)?;
-        if crc32c::crc32c(body.as_bytes()) != file.crc32c {
-            return Err(Error::corrupt(&path, 0, "its checksum does not hold"));
-        }
-        let mut checkpoints = BTreeMap::new();
-        for (key, hex) in file.sealed.checkpoints {
-            let value = from_hex(&hex).ok_or_else(|| Error::corrupt(&path, 0, "a checkpoint is not hexadecimal"))?;
-            checkpoints.insert(key, value);
-        }
-        let SealedBody { generation, next_seq, counters, .. } = file.sealed;
-        Ok(Some(Self { generation, state: State { counters, checkpoints, next_seq } }))
+        Self::decode(&path, &bytes).map(Some)
     }
 
-    pub(crate) fn write(generation: u64, now_us: i64, state: &State, disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-        let path = dir.join("state.json");
+    /// Reads the content of `state.json`; `path` is for errors.
+    pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
+        let file: SealedFile = parse(path, bytes)?;
+        let body = to_json(path, &file.sealed)?;
+        if crc32c::crc32c(body.as_bytes()) != file.crc32c {
+            return Err(Error::corrupt(path, 0, "its checksum does not hold"));
+        }
+        let SealedBody { generation, next_seq, kept, digest, chain, trees, counters, checkpoints: hex, .. } =
+            file.sealed;
+        let mut checkpoints = BTreeMap::new();
+        for (key, hex) in hex {
+            let value = from_hex(&hex).ok_or_else(|| Error::corrupt(path, 0, "a checkpoint is not hexadecimal"))?;
+            checkpoints.insert(key, value);
+        }
+        let hashes = |text: &String| BASE64_STANDARD.decode(text).ok().filter(|bytes| bytes.len() % 32 == 0);
+        let damaged = || Error::corrupt(path, 0, "a hash is not base64");
+        let mut levels = [const { Vec::new() }; STORES];
+        for (levels, texts) in levels.iter_mut().zip(&trees) {
+            *levels = texts.iter().map(hashes).collect::<Option<_>>().ok_or_else(damaged)?;
+        }
+        let chain = hashes(&chain).and_then(|c| c.try_into().ok()).ok_or_else(damaged)?;
+        let state = State { counters, checkpoints, next_seq };
+        Ok(Self { generation, state, kept, digest, chain, trees: levels })
+    }
+
+    /// The content of `state.json`.
+    pub(crate) fn encode(&self, path: &Path, now_us: i64) -> Result<Vec<u8>, Error> {
         let sealed = SealedBody {
-            generation,
+            generation: self.generation,
             sealed_at: now_us,
-            next_seq: state.next_seq,
-            counters: state.counters.clone(),
-            checkpoints: state.checkpoints.iter().map(|(k, v)| (k.clone(), to_hex(v))).collect(),
+            next_seq: self.state.next_seq,
+            kept: self.kept,
+            digest: self.digest,
+            chain: BASE64_STANDARD.encode(self.chain),
+            trees: self.trees.each_ref().map(|levels| levels.iter().map(|l| BASE64_STANDARD.encode(l)).collect()),
+            counters: self.state.counters.clone(),
+            checkpoints: self.state.checkpoints.iter().map(|(k, v)| (k.clone(), to_hex(v))).collect(),
         };
-        let crc32c = crc32c::crc32c(to_json(&path, &sealed)?.as_bytes());
-        let mut text = to_json(&path, &SealedFile { format: FORMAT, crc32c, sealed })?;
+        let crc32c = crc32c::crc32c(to_json(path, &sealed)?.as_bytes());
+        let mut text = to_json(path, &SealedFile { format: FORMAT, crc32c, sealed })?;
         text.push('\n');
-        durable::replace(disk, &dir.join("tmp/state.json"), &path, &[text.as_bytes()]).map(drop)
+        Ok(text.into_bytes())
     }
 }
 
-fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
@@ -129,7 +160,7 @@ fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|e| Error::write(path, e.into()))
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|d| char::from(DIGITS[usize::from(d)])).collect()
 }

@@ -4,7 +4,7 @@
 //! The byte layout is in `docs/format.md`; everything is little endian.
 
 use crate::Store;
-use crate::store::STORE_PLACES;
+use crate::store::STORES;
 
 /// Bytes of the file header.
 pub(crate) const FILE_HEADER: usize = 32;
@@ -15,7 +15,10 @@ pub(crate) const MAX_PAYLOAD: usize = 256 * 1024 * 1024;
 /// First bytes of every frame.
 pub(crate) const MAGIC: [u8; 4] = *b"ITF\x01";
 const FILE_MAGIC: [u8; 8] = *b"ITWAL\0\0\x01";
+const NOTE_LEN_AT: usize = 112;
 const HEADER_CRC_AT: usize = 120;
+/// The part of a frame header that the chain covers: everything but the lengths of what it may not know yet.
+pub(crate) const CHAINED: std::ops::Range<usize> = 16..NOTE_LEN_AT;
 const FRAME_CRC_AT: usize = 124;
 
 /// Identity of a write-ahead log file. The salt is random, so that no event can contain a frame of it.
@@ -58,7 +61,9 @@ pub(crate) struct Header {
     pub(crate) now_us: i64,
     pub(crate) payload_len: u32,
     pub(crate) meta_len: u32,
-    pub(crate) parts: [Part; STORE_PLACES],
+    /// Bytes of the signed checkpoint at the end of the payload.
+    pub(crate) note_len: u32,
+    pub(crate) parts: [Part; STORES],
 }
 
 impl Header {
@@ -77,6 +82,7 @@ impl Header {
             out[at + 8..at + 12].copy_from_slice(&part.rows.to_le_bytes());
             out[at + 12..at + 16].copy_from_slice(&part.bytes.to_le_bytes());
         }
+        out[NOTE_LEN_AT..NOTE_LEN_AT + 4].copy_from_slice(&self.note_len.to_le_bytes());
         let crc = crc32c::crc32c(&out[..HEADER_CRC_AT]);
         out[HEADER_CRC_AT..FRAME_CRC_AT].copy_from_slice(&crc.to_le_bytes());
         out
@@ -93,7 +99,7 @@ impl Header {
         if !ok {
             return None;
         }
-        let mut parts = [Part::default(); STORE_PLACES];
+        let mut parts = [Part::default(); STORES];
         for (part, at) in parts.iter_mut().zip((48..).step_by(16)) {
             *part = Part { first_seq: u64_at(bytes, at), rows: u32_at(bytes, at + 8), bytes: u32_at(bytes, at + 12) };
         }
@@ -102,10 +108,12 @@ impl Header {
             now_us: u64_at(bytes, 40).cast_signed(),
             payload_len: u32_at(bytes, 8),
             meta_len: u32_at(bytes, 12),
+            note_len: u32_at(bytes, NOTE_LEN_AT),
             parts,
         };
         let sum: u64 = header.parts.iter().map(|p| u64::from(p.bytes)).sum();
-        let whole = sum + u64::from(header.meta_len) == u64::from(header.payload_len);
+        let rest = u64::from(header.meta_len) + u64::from(header.note_len);
+        let whole = sum + rest == u64::from(header.payload_len);
         (whole && header.payload_len as usize <= MAX_PAYLOAD).then_some(header)
     }
 
@@ -120,27 +128,54 @@ impl Header {
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) header: Header,
+    /// The header's bytes, for the chain.
+    pub(crate) head: [u8; HEADER],
     pub(crate) payload: Vec<u8>,
 }
 
 impl Frame {
     /// The rows of a store with their sequence numbers; `None` in place of a row that does not fit.
     pub(crate) fn rows(&self, store: Store) -> impl Iterator<Item = Option<(u64, &[u8])>> {
-        let from: usize = self.header.parts[..store.place()].iter().map(|p| p.bytes as usize).sum();
-        let part = self.header.parts[store.place()];
-        let mut rest = self.payload.get(from..from + part.bytes as usize).unwrap_or_default();
-        (0..u64::from(part.rows)).map(move |i| {
-            let (row, after) = take_block(rest)?;
-            rest = after;
-            Some((part.first_seq.checked_add(i)?, row))
-        })
+        rows(&self.header.parts, &self.payload, store)
     }
 
     /// Checkpoints and counters; `None` when they do not parse.
     pub(crate) fn meta(&self) -> Option<Meta> {
-        let from = self.payload.len().checked_sub(self.header.meta_len as usize)?;
-        Meta::decode(self.payload.get(from..)?)
+        Meta::decode(self.meta_bytes())
     }
+
+    /// Checkpoints and counters as they stand in the frame.
+    pub(crate) fn meta_bytes(&self) -> &[u8] {
+        let to = self.payload.len().saturating_sub(self.header.note_len as usize);
+        self.payload.get(to.saturating_sub(self.header.meta_len as usize)..to).unwrap_or_default()
+    }
+
+    /// The part of the frame that its checkpoint speaks of.
+    pub(crate) fn draft(&self) -> Draft<'_> {
+        let chained = &self.head[CHAINED];
+        Draft { chained, parts: &self.header.parts, rows: &self.payload, meta: self.meta_bytes() }
+    }
+
+    /// The signed checkpoint after this frame.
+    pub(crate) fn note(&self) -> &[u8] {
+        self.payload.get(self.payload.len().saturating_sub(self.header.note_len as usize)..).unwrap_or_default()
+    }
+}
+
+/// The rows of a store in the payload of a frame; `None` in place of a row that does not fit.
+pub(crate) fn rows<'a>(
+    parts: &[Part; STORES],
+    payload: &'a [u8],
+    store: Store,
+) -> impl Iterator<Item = Option<(u64, &'a [u8])>> + use<'a> {
+    let from: usize = parts[..store.place()].iter().map(|p| p.bytes as usize).sum();
+    let part = parts[store.place()];
+    let mut rest = payload.get(from..from + part.bytes as usize).unwrap_or_default();
+    (0..u64::from(part.rows)).map(move |i| {
+        let (row, after) = take_block(rest)?;
+        rest = after;
+        Some((part.first_seq.checked_add(i)?, row))
+    })
 }
 
 /// Checkpoints and counters of one transaction, in a fixed order.
@@ -186,15 +221,15 @@ impl Meta {
 #[derive(Debug, Default)]
 pub(crate) struct FrameBuilder {
     buffer: Vec<u8>,
-    parts: [Part; STORE_PLACES],
+    parts: [Part; STORES],
 }
 
 impl FrameBuilder {
     /// Starts a frame. Rows must come store by store, in the order of [`Store::ALL`].
-    pub(crate) fn begin(&mut self, first_seq: [u64; 3]) {
+    pub(crate) fn begin(&mut self, first_seq: [u64; STORES]) {
         self.buffer.clear();
         self.buffer.resize(HEADER, 0);
-        self.parts = [Part::default(); STORE_PLACES];
+        self.parts = [Part::default(); STORES];
         for (part, seq) in self.parts.iter_mut().zip(first_seq) {
             part.first_seq = seq;
         }
@@ -209,22 +244,41 @@ impl FrameBuilder {
         part.bytes += (self.buffer.len() - before) as u32;
     }
 
-    /// The finished frame, ready to be written, and its header.
-    pub(crate) fn finish(&mut self, id: WalId, number: u64, now_us: i64, meta: &Meta) -> (&[u8], Header) {
-        let before = self.buffer.len();
+    /// The finished frame, ready to be written, and its header. `note` makes the signed checkpoint after it.
+    pub(crate) fn finish<E>(
+        &mut self,
+        id: WalId,
+        number: u64,
+        now_us: i64,
+        meta: &Meta,
+        note: impl FnOnce(Draft<'_>) -> Result<Vec<u8>, E>,
+    ) -> Result<(&[u8], Header), E> {
+        let rows_end = self.buffer.len();
         meta.encode(&mut self.buffer);
-        let header = Header {
-            number,
-            now_us,
-            payload_len: (self.buffer.len() - HEADER) as u32,
-            meta_len: (self.buffer.len() - before) as u32,
-            parts: self.parts,
-        };
+        let meta_len = (self.buffer.len() - rows_end) as u32;
+        let mut header = Header { number, now_us, payload_len: 0, meta_len, note_len: 0, parts: self.parts };
+        let head = header.encode(id);
+        let (rows, meta) = self.buffer[HEADER..].split_at(rows_end - HEADER);
+        let note = note(Draft { chained: &head[CHAINED], parts: &self.parts, rows, meta })?;
+        header.note_len = note.len() as u32;
+        self.buffer.extend_from_slice(&note);
+        header.payload_len = (self.buffer.len() - HEADER) as u32;
         self.buffer[..HEADER].copy_from_slice(&header.encode(id));
         let crc = crc32c::crc32c_append(crc32c::crc32c(&self.buffer[..FRAME_CRC_AT]), &self.buffer[HEADER..]);
         self.buffer[FRAME_CRC_AT..HEADER].copy_from_slice(&crc.to_le_bytes());
-        (&self.buffer, header)
+        Ok((&self.buffer, header))
     }
+}
+
+/// What the seal covers of a frame: known before the frame's own checkpoint is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Draft<'a> {
+    /// Header bytes [`CHAINED`].
+    pub(crate) chained: &'a [u8],
+    pub(crate) parts: &'a [Part; STORES],
+    /// The rows of all stores; more may follow.
+    pub(crate) rows: &'a [u8],
+    pub(crate) meta: &'a [u8],
 }
 
 fn put_block(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -268,15 +322,15 @@ mod tests {
     fn frame() -> Vec<u8> {
         let meta = Meta { checkpoints: vec![("k".into(), vec![9])], counters: vec![("n".into(), 3)] };
         let mut builder = FrameBuilder::default();
-        builder.begin([5, 6, 7]);
+        builder.begin([5, 6, 7, 8]);
         builder.row(Store::Log, b"ab");
         builder.row(Store::Passthrough, b"c");
-        builder.finish(ID, 2, -1, &meta).0.to_vec()
+        builder.finish(ID, 2, -1, &meta, |_| Ok::<_, ()>(b"note\n".to_vec())).unwrap().0.to_vec()
     }
 
-    /// Format 1 is frozen: files of released versions must stay readable.
+    /// Files of released versions must stay readable.
     #[test]
-    fn the_bytes_of_format_1_do_not_change() {
+    fn the_bytes_of_format_2_do_not_change() {
         insta::assert_snapshot!(format!("{}\n\n{}", hex(&ID.encode()), hex(&frame())), @r"
         495457414c0000010700000000000000887766554433221100000000bef0d585
 
@@ -296,7 +350,9 @@ mod tests {
         assert!(Header::verify(&bytes[..HEADER], &bytes[HEADER..]));
         assert_eq!(Header::decode(&bytes, WalId { salt: 1, ..ID }), None);
         assert_eq!((header.number, header.now_us), (2, -1));
-        let frame = Frame { header, payload: bytes[HEADER..].to_vec() };
+        let head = bytes[..HEADER].try_into().unwrap();
+        let frame = Frame { header, head, payload: bytes[HEADER..].to_vec() };
+        assert_eq!(frame.note(), b"note\n");
         assert_eq!(frame.rows(Store::Log).collect::<Vec<_>>(), [Some((5, &b"ab"[..]))]);
         assert_eq!(frame.rows(Store::Quarantine).count(), 0);
         assert_eq!(frame.rows(Store::Passthrough).collect::<Vec<_>>(), [Some((7, &b"c"[..]))]);

@@ -6,12 +6,13 @@
 //! `docs/format.md` holds the format byte for byte, and the rules of recovery.
 //!
 //! ```
-//! use innertrail_logstore::{row::RowBuilder, Column, Encoding, Kind, Layout, Options, Snapshot, Store, Writer};
+//! use innertrail_logstore::{row::RowBuilder, Column, Encoding, Kind, Layout, Options, SealKey, Snapshot, Store, Writer};
 //! # let parent = std::env::temp_dir().join(format!("logstore-doc-{}", std::process::id()));
 //! # let dir = parent.join("d"); std::fs::create_dir_all(&parent).unwrap();
 //! let layout = Layout { columns: vec![Column::new("eventId", Kind::Text, Encoding::Plain).with_bloom()], key: Some(0) };
 //! let now_us = 1_800_000_000_000_000;
-//! let mut writer = Writer::open(&dir, "main", layout, Options::default(), now_us)?;
+//! let key = SealKey::new("main", [7; 32])?; // 32 random bytes in earnest
+//! let mut writer = Writer::open(&dir, "main", layout, Options::new(key), now_us)?;
 //! let mut builder = RowBuilder::new();
 //! builder.begin(br#"{"eventId":"e-1"}"#);
 //! builder.text(0, "e-1");
@@ -31,14 +32,19 @@ mod batch;
 mod dedup;
 pub mod durable;
 mod error;
+pub mod export;
 mod format;
 mod frame;
 mod layout;
+mod leftovers;
 mod lock;
+pub mod parse;
 mod recover;
+mod retire;
+mod rotate;
 pub mod row;
 mod scan;
-mod seal;
+pub mod seal;
 mod segment;
 mod snapshot;
 mod state;
@@ -49,7 +55,10 @@ mod writer;
 
 pub use error::{Error, RowError, RowFault};
 pub use layout::{Column, Encoding, Kind, Layout, MAX_COLUMNS, RECEIVED, SEQ};
+pub use retire::Retired;
 pub use scan::{StoredRow, Value};
+pub use seal::key::SealKey;
+pub use seal::proof::Proof;
 pub use segment::{ROW_GROUP_ROWS, SegmentRef};
 pub use snapshot::Snapshot;
 pub use state::State;

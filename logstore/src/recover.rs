@@ -6,11 +6,16 @@ use std::sync::Arc;
 
 use crate::dedup::DedupIndex;
 use crate::durable::{self, Disk};
-use crate::format::{FORMAT, Format, Sealed};
+use crate::format::{FORMAT, Format, Sealed, read_file};
 use crate::frame::{FILE_HEADER, FrameBuilder, WalId};
+use crate::leftovers;
 use crate::lock::Lock;
+use crate::rotate::{Home, day_of, hour_of};
 use crate::row::RowRef;
-use crate::seal::{Home, day_of};
+use crate::seal::digest::{self, Link};
+use crate::seal::key::origin;
+use crate::seal::note::{self, Place};
+use crate::seal::{Seal, SealKey};
 use crate::segment::{self, SegmentRef};
 use crate::wal::{self, WalReader};
 use crate::writer::{Options, Recovery, Wal, Writer};
@@ -25,57 +30,66 @@ pub(crate) fn open(dir: &Path, trail: &str, layout: Layout, options: Options, no
     let disk = Arc::clone(&options.disk);
     durable::make_dir(disk.as_ref(), dir)?;
     let lock = Lock::take(&dir.join("LOCK"))?;
-    let format = settle_format(dir, trail, layout, now_us)?;
-    make_folders(disk.as_ref(), dir)?;
-    let removed_files = empty_tmp(disk.as_ref(), dir)?;
-    if let Some(format) = &format.changed {
-        format.write(disk.as_ref(), dir)?;
+    let (layout, new_format) = settle_format(dir, trail, layout, now_us)?;
+    if options.key.name() != origin(trail) {
+        return Err(Error::Key(format!("it is called {}, but this trail needs {}", options.key.name(), origin(trail))));
     }
-    let home = Home { dir: dir.to_path_buf(), disk, layout: Arc::new(format.layout) };
-    let base = settle_state(&home, now_us)?;
-    let replay = Replay::run(&home, base)?;
-    let (segments, sealed_end) = settle_segments(&home, &replay)?;
+    let home = Home { dir: dir.to_path_buf(), disk, layout: Arc::new(layout) };
+    make_folders(&home)?;
+    let removed_files = empty_tmp(home.disk.as_ref(), dir)?;
+    let Base { sealed, link, new_format } = settle_state(&home, &options.key, new_format, now_us)?;
+    settle_key(&home, &options.key)?;
+    leftovers::remove(&home, &sealed)?;
+    let segments = segment::list_sealed(dir, Store::Log, sealed.kept[0], sealed.state.next(Store::Log))?;
+    for store in &Store::ALL[1..] {
+        segment::list_sealed(dir, *store, sealed.kept[store.place()], sealed.state.next(*store))?;
+    }
+    let replay = Replay::run(&home, &options.key, sealed)?;
+    replay.refuse_truncation(&home)?;
     let mut index = DedupIndex::default();
     fill_index(&home, &segments, &replay.ids, &mut index)?;
-    let rows = (0..3).map(|i| replay.state.next_seq[i] - sealed_end[i]).sum();
+    let rows = replay.rows();
     let recovery = Recovery { frames: replay.frames, rows, dropped_bytes: replay.dropped, removed_files };
     let mut wal = replay.rewrite(&home)?;
     wal.rows = rows;
-    Ok(Writer {
+    let mut writer = Writer {
         home,
         options,
         wal,
+        sealed_end: replay.base.state.next_seq,
+        kept: replay.base.kept,
         state: replay.state,
-        sealed_end,
+        seal: replay.seal,
+        digest: link,
+        new_format,
+        note: Vec::new(),
+        note_put_us: now_us,
+        note_is_new: false,
         index,
         recovery,
         frame: FrameBuilder::default(),
         poisoned: None,
         _lock: lock,
-    })
+    };
+    if writer.new_format.is_some() {
+        writer.rotate(now_us, writer.kept)?;
+    } else {
+        writer.write_checkpoint(now_us)?;
+    }
+    Ok(writer)
 }
 
-struct Settled {
-    layout: Layout,
-    changed: Option<Format>,
-}
-
-/// Compares the directory's identity with what is wanted; a directory without one must be empty.
-fn settle_format(dir: &Path, trail: &str, layout: Layout, now_us: i64) -> Result<Settled, Error> {
+/// Compares the directory's identity with what is wanted; a directory without one must be empty. Gives the layout to
+/// use, and the content of a `format.json` that has to be written.
+fn settle_format(dir: &Path, trail: &str, layout: Layout, now_us: i64) -> Result<(Layout, Option<Format>), Error> {
     let path = dir.join("format.json");
     let Some(stored) = Format::read(dir)? else {
-        let used = !wal::list(dir)?.is_empty() || Sealed::read(dir)?.is_some() || any_segment(dir)?;
-        if used {
+        if Sealed::read(dir)?.is_some() || holds_records(dir)? {
             return Err(Error::corrupt(&path, 0, "it is missing, but the directory holds records"));
         }
-        let format = Format {
-            format: FORMAT,
-            created: now_us,
-            trail: trail.to_owned(),
-            layout_version: 1,
-            layout: layout.clone(),
-        };
-        return Ok(Settled { layout, changed: Some(format) });
+        let trail = trail.to_owned();
+        let format = Format { format: FORMAT, created: now_us, trail, layout_version: 1, layout: layout.clone() };
+        return Ok((layout, Some(format)));
     };
     if stored.trail != trail {
         return Err(Error::OtherTrail { path, found: stored.trail, wanted: trail.to_owned() });
@@ -86,25 +100,33 @@ fn settle_format(dir: &Path, trail: &str, layout: Layout, now_us: i64) -> Result
         layout: layout.clone(),
         ..stored
     });
-    Ok(Settled { layout, changed })
+    Ok((layout, changed))
 }
 
-fn any_segment(dir: &Path) -> Result<bool, Error> {
+/// Whether there is a segment, or a write-ahead log with more in it than its header.
+fn holds_records(dir: &Path) -> Result<bool, Error> {
     for store in Store::ALL {
         if !segment::list(dir, store)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    for generation in wal::list(dir)? {
+        let reader = WalReader::open(dir, generation)?;
+        if generation != 1 || reader.is_some_and(|r| r.len() > FILE_HEADER as u64) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn make_folders(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-    for name in ["tmp", "wal"] {
-        durable::make_dir(disk, &dir.join(name))?;
+fn make_folders(home: &Home) -> Result<(), Error> {
+    let dir = &home.dir;
+    for name in ["tmp", "wal", "seal", "seal/digest", "seal/leaf", "seal/tile"] {
+        durable::make_dir(home.disk.as_ref(), &dir.join(name))?;
     }
     for store in Store::ALL {
-        durable::make_dir(disk, &dir.join(store.name()))?;
-        durable::make_dir(disk, &segment::data_dir(dir, store))?;
+        durable::make_dir(home.disk.as_ref(), &dir.join(store.name()))?;
+        durable::make_dir(home.disk.as_ref(), &segment::data_dir(dir, store))?;
     }
     Ok(())
 }
@@ -120,23 +142,43 @@ fn empty_tmp(disk: &dyn Disk, dir: &Path) -> Result<u64, Error> {
     Ok(removed)
 }
 
-/// The state of the last sealed generation. A directory that never got one must hold no record yet.
-fn settle_state(home: &Home, now_us: i64) -> Result<Sealed, Error> {
+/// Where replaying begins.
+struct Base {
+    sealed: Sealed,
+    link: Link,
+    new_format: Option<Format>,
+}
+
+/// The state of the last sealed generation. A directory that never got one must hold no record yet; it gets its first
+/// digest and its first state here.
+fn settle_state(home: &Home, key: &SealKey, new_format: Option<Format>, now_us: i64) -> Result<Base, Error> {
     if let Some(sealed) = Sealed::read(&home.dir)? {
-        return Ok(sealed);
+        let link = digest::check(&home.dir, sealed.digest)?;
+        return Ok(Base { sealed, link, new_format });
     }
-    let mut fresh = !any_segment(&home.dir)?;
-    for generation in wal::list(&home.dir)? {
-        let reader = WalReader::open(&home.dir, generation)?;
-        fresh &= generation == 1 && reader.is_none_or(|r| r.len() <= FILE_HEADER as u64);
-    }
-    if !fresh {
+    if holds_records(&home.dir)? {
         let path = home.dir.join("state.json");
         return Err(Error::corrupt(&path, 0, "it is missing, but the directory holds records"));
     }
+    let sealed = Sealed { digest: 1, ..Sealed::default() };
+    let draft = digest::Draft { sealed: &sealed, format: new_format.as_ref(), previous: Link::default(), now_us };
+    let settlement = draft.settle(home, key, &Seal::default(), &[])?;
+    settlement.put_digest(home)?;
+    let (vkey, tmp) = (home.dir.join("seal/seal.vkey"), home.dir.join("tmp/seal.vkey"));
+    durable::replace(home.disk.as_ref(), &tmp, &vkey, &[key.vkey().as_bytes(), b"\n"])?;
     Wal::create(home, WalId { generation: 1, salt: Wal::salt() }, &[])?;
-    Sealed::write(0, now_us, &State::default(), home.disk.as_ref(), &home.dir)?;
-    Ok(Sealed::default())
+    settlement.put_state(home)?;
+    Ok(Base { sealed, link: settlement.link, new_format: None })
+}
+
+/// Whoever signs must hold the key that signed so far.
+fn settle_key(home: &Home, key: &SealKey) -> Result<(), Error> {
+    let path = home.dir.join("seal/seal.vkey");
+    let found = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
+    if found.trim_end() == key.vkey() {
+        return Ok(());
+    }
+    Err(Error::Key(format!("it is not the one that {} names; put the original key back", path.display())))
 }
 
 /// What the live generation of the write-ahead log says.
@@ -144,6 +186,7 @@ struct Replay {
     base: Sealed,
     id: Option<WalId>,
     state: State,
+    seal: Seal,
     frames: u64,
     dropped: u64,
     good: u64,
@@ -155,60 +198,71 @@ struct Replay {
 impl Replay {
     /// Reads the live generation. Older ones are already in segments; one newer one may exist, without
     /// a frame, when a crash came between its creation and the state that goes with it.
-    fn run(home: &Home, base: Sealed) -> Result<Self, Error> {
+    fn run(home: &Home, key: &SealKey, base: Sealed) -> Result<Self, Error> {
         let live = base.generation + 1;
         let path = wal::path(&home.dir, live);
-        let mut superseded = Vec::new();
-        for generation in wal::list(&home.dir)? {
-            if generation < live {
-                superseded.push(generation);
-            } else if generation > live {
-                let reader = WalReader::open(&home.dir, generation)?;
-                if generation > live + 1 || reader.is_some_and(|r| r.len() > FILE_HEADER as u64) {
-                    let what = format!("generation {live} is the live one, but this newer one holds data");
-                    return Err(Error::corrupt(&wal::path(&home.dir, generation), 0, what));
-                }
-                superseded.push(generation);
-            }
-        }
+        let superseded = superseded(home, live)?;
         let gone = || Error::corrupt(&path, 0, "the write-ahead log named by state.json is missing");
         let mut reader = WalReader::open(&home.dir, live)?.ok_or_else(gone)?;
+        let unfit = || Error::corrupt(&home.dir.join("state.json"), 0, "its trees do not fit its sizes");
+        let seal = Seal::restore(&base).ok_or_else(unfit)?;
         let state = base.state.clone();
-        let mut replay = Self {
-            base,
-            id: reader.id(),
-            state,
-            frames: 0,
-            dropped: 0,
-            good: 0,
-            last_us: 0,
-            ids: Vec::new(),
-            superseded,
-        };
-        replay.frames(home, &mut reader)?;
+        let (id, ids) = (reader.id(), Vec::new());
+        let mut replay = Self { base, id, state, seal, frames: 0, dropped: 0, good: 0, last_us: 0, ids, superseded };
+        replay.frames(home, key, &mut reader)?;
         replay.good = reader.offset();
         replay.dropped = reader.len().saturating_sub(reader.offset());
         Ok(replay)
     }
 
-    fn frames(&mut self, home: &Home, reader: &mut WalReader) -> Result<(), Error> {
+    fn frames(&mut self, home: &Home, key: &SealKey, reader: &mut WalReader) -> Result<(), Error> {
         let path = wal::path(&home.dir, self.base.generation + 1);
         loop {
             let at = reader.offset();
             let Some(frame) = reader.next()? else { return Ok(()) };
-            let bad = || Error::corrupt(&path, at, "a frame with a valid checksum does not follow the one before");
-            let meta = frame.meta().ok_or_else(bad)?;
-            if day_of(frame.header.now_us).is_none() || !self.state.apply(&frame.header, meta) {
-                return Err(bad());
+            let bad = |what: &str| Error::corrupt(&path, at, what);
+            let follows = "a frame with a valid checksum does not follow the one before";
+            let meta = frame.meta().ok_or_else(|| bad(follows))?;
+            let now_us = frame.header.now_us;
+            if day_of(now_us).is_none() || !self.state.apply(&frame.header, meta) {
+                return Err(bad(follows));
+            }
+            self.seal.absorb(frame.draft()).ok_or_else(|| bad(follows))?;
+            self.frames += 1;
+            let place = Place { generation: self.base.generation + 1, frames: self.frames };
+            if key.sign(&note::checkpoint(key.name(), &self.seal, place, now_us))? != frame.note() {
+                return Err(bad("a frame does not match the checkpoint that was signed with it: it was changed"));
             }
             for row in frame.rows(Store::Log) {
-                let (_, row) = row.ok_or_else(bad)?;
-                let row = RowRef::parse(row).map_err(|_| bad())?;
+                let row = row.and_then(|(_, row)| RowRef::parse(row).ok()).ok_or_else(|| bad(follows))?;
                 self.ids.extend(home.layout.key.and_then(|k| row.column(k)).map(<[u8]>::to_vec));
             }
-            self.frames += 1;
-            self.last_us = frame.header.now_us;
+            self.last_us = now_us;
         }
+    }
+
+    /// Rows that are in no segment yet.
+    fn rows(&self) -> u64 {
+        let sealed = self.base.state.next_seq.iter().sum::<u64>();
+        self.state.next_seq.iter().sum::<u64>().saturating_sub(sealed)
+    }
+
+    /// What was signed and put beside the log must be in it: a shorter log is not a torn last write.
+    fn refuse_truncation(&self, home: &Home) -> Result<(), Error> {
+        let path = note::path(&home.dir);
+        let Some(bytes) = read_file(&path)? else {
+            let fresh = self.frames == 0 && self.base.generation == 0;
+            return if fresh { Ok(()) } else { Err(Error::corrupt(&path, 0, "it is missing")) };
+        };
+        let unread = || Error::corrupt(&path, 0, "it is no checkpoint of this trail");
+        let sizes = std::str::from_utf8(&bytes).ok().and_then(note::sizes).ok_or_else(unread)?;
+        for store in Store::ALL {
+            let (signed, found) = (sizes[store.place()], self.state.next(store));
+            if signed > found {
+                return Err(Error::Truncated { path, store, signed, found });
+            }
+        }
+        Ok(())
     }
 
     /// Writes the good frames into a new file that replaces the old one, then removes what is superseded.
@@ -230,46 +284,27 @@ impl Replay {
             durable::sync_parent(disk, &old)?;
         }
         wal.frames = self.frames;
-        wal.day = if self.frames > 0 { day_of(self.last_us) } else { None };
+        wal.hour = (self.frames > 0).then(|| hour_of(self.last_us));
         Ok(wal)
     }
 }
 
-/// Segments must be dense, reach at least the sealed state, and never beyond the log.
-fn settle_segments(home: &Home, replay: &Replay) -> Result<([Vec<SegmentRef>; 3], [u64; 3]), Error> {
-    let mut all = [const { Vec::new() }; 3];
-    let mut end = replay.base.state.next_seq;
-    for store in Store::ALL {
-        let place = store.place();
-        let segments = segment::list(&home.dir, store)?;
-        segment::check_dense(&home.dir, store, &segments, replay.base.state.next_seq[place])?;
-        if let Some(last) = segments.last() {
-            let (low, high) = (replay.base.state.next_seq[place], replay.state.next_seq[place]);
-            if last.end() < low || last.end() > high {
-                let expected = if last.end() < low { low } else { high };
-                let path = last.path.clone();
-                return Err(Error::Gap { store, path, expected, found: last.end() });
-            }
-            end[place] = last.end();
+/// Generations beside the live one: older ones are in segments, a newer one must not hold data.
+fn superseded(home: &Home, live: u64) -> Result<Vec<u64>, Error> {
+    let mut found = wal::list(&home.dir)?;
+    found.retain(|generation| *generation != live);
+    for generation in found.iter().filter(|g| **g > live) {
+        let reader = WalReader::open(&home.dir, *generation)?;
+        if *generation > live + 1 || reader.is_some_and(|r| r.len() > FILE_HEADER as u64) {
+            let what = format!("generation {live} is the live one, but this newer one holds data");
+            return Err(Error::corrupt(&wal::path(&home.dir, *generation), 0, what));
         }
-        // A segment of the live generation may have its name only in memory: its rename was not synced.
-        for segment in segments.iter().filter(|s| s.end() > replay.base.state.next_seq[place]) {
-            durable::sync_parent(home.disk.as_ref(), &segment.path)?;
-            durable::sync_parent(home.disk.as_ref(), &segment::day_dir(&home.dir, store, segment.day))?;
-        }
-        all[place] = segments;
     }
-    Ok((all, end))
+    Ok(found)
 }
 
-fn fill_index(
-    home: &Home,
-    segments: &[Vec<SegmentRef>; 3],
-    tail: &[Vec<u8>],
-    index: &mut DedupIndex,
-) -> Result<(), Error> {
+fn fill_index(home: &Home, segments: &[SegmentRef], tail: &[Vec<u8>], index: &mut DedupIndex) -> Result<(), Error> {
     let Some(key) = home.layout.key.and_then(|k| home.layout.columns.get(usize::from(k))) else { return Ok(()) };
-    let segments = &segments[Store::Log.place()];
     let rows: u64 = segments.iter().map(|s| s.rows).sum();
     index.reserve(usize::try_from(rows).unwrap_or(0).min(1 << 32) + tail.len());
     for segment in segments {

@@ -106,6 +106,7 @@ pub struct Slot {
 /// A checked view of a row.
 #[derive(Debug, Clone, Copy)]
 pub struct RowRef<'a> {
+    head: &'a [u8],
     slots: &'a [u8],
     body: &'a [u8],
     payload_len: usize,
@@ -134,7 +135,8 @@ impl<'a> RowRef<'a> {
             return Err(short(need));
         }
         let (slots, body) = rest.split_at(slot_bytes);
-        Ok(Self { slots, body, payload_len })
+        let (head, _) = row.split_at(FIXED + slot_bytes);
+        Ok(Self { head, slots, body, payload_len })
     }
 
     /// Checks the row against a layout and a store: columns, bounds, widths, UTF-8.
@@ -187,6 +189,12 @@ impl<'a> RowRef<'a> {
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         self.body.get(..self.payload_len).unwrap_or_default()
+    }
+
+    /// What stands before and after the event's raw bytes in the row.
+    #[must_use]
+    pub fn around_payload(&self) -> (&'a [u8], &'a [u8]) {
+        (self.head, self.body.get(self.payload_len..).unwrap_or_default())
     }
 
     /// The slots in the order they were written.

@@ -11,6 +11,7 @@ use parquet::basic::{Compression, Encoding as ParquetEncoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
+use sha2::{Digest as _, Sha256};
 
 use crate::durable::{Disk, DiskFile};
 use crate::format::FORMAT;
@@ -42,6 +43,13 @@ pub struct SegmentRef {
 }
 
 impl SegmentRef {
+    /// The token index beside it; it may not exist.
+    #[must_use]
+    pub fn index_path(&self) -> PathBuf {
+        let swapped = self.path.iter().map(|part| if part == "data" { "index".as_ref() } else { part });
+        swapped.collect::<PathBuf>().with_extension("tbf")
+    }
+
     /// Sequence number after its last row.
     #[must_use]
     pub fn end(&self) -> u64 {
@@ -59,9 +67,14 @@ pub(crate) fn day_dir(dir: &Path, store: Store, day: NaiveDate) -> PathBuf {
     data_dir(dir, store).join(format!("day={}", day.format("%Y-%m-%d")))
 }
 
-/// The file name of a segment.
-pub(crate) fn file_name(first_seq: u64, rows: u64) -> String {
-    format!("seg-{first_seq:016}-{rows}.parquet")
+/// The name of a segment without its ending; the files beside it share it.
+pub(crate) fn stem(first_seq: u64, rows: u64) -> String {
+    format!("seg-{first_seq:016}-{rows}")
+}
+
+/// The file that names each record of a segment by two bytes of its leaf hash.
+pub(crate) fn leaf_path(dir: &Path, store: Store, first_seq: u64, rows: u64) -> PathBuf {
+    dir.join("seal/leaf").join(store.name()).join(format!("{}.leaf", stem(first_seq, rows)))
 }
 
 fn parse_name(name: &str) -> Option<(u64, u64)> {
@@ -105,14 +118,19 @@ fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     Ok(out)
 }
 
-/// First record that is still kept. Retention, which comes with the next version, will move it on; until then a
-/// missing first segment is a loss like any other.
-const FIRST_KEPT: u64 = 0;
+/// The segments of a store that belong to a sealed state. What is below `kept` is left of a drop that was cut short,
+/// what begins at `end` of a rotation that was cut short. Neither is part of the Logstore.
+pub(crate) fn list_sealed(dir: &Path, store: Store, kept: u64, end: u64) -> Result<Vec<SegmentRef>, Error> {
+    let mut segments = list(dir, store)?;
+    segments.retain(|s| s.end() > kept && s.first_seq < end);
+    check_dense(dir, store, &segments, kept, end)?;
+    Ok(segments)
+}
 
-/// Checks that segments follow each other from the first record kept, and reach at least `sealed_end`.
-pub(crate) fn check_dense(dir: &Path, store: Store, segments: &[SegmentRef], sealed_end: u64) -> Result<(), Error> {
-    if let Some(first) = segments.first().filter(|s| s.first_seq != FIRST_KEPT) {
-        let (expected, found) = (FIRST_KEPT, first.first_seq);
+/// Checks that segments follow each other from the first record kept up to `end`.
+fn check_dense(dir: &Path, store: Store, segments: &[SegmentRef], kept: u64, end: u64) -> Result<(), Error> {
+    if let Some(first) = segments.first().filter(|s| s.first_seq != kept) {
+        let (expected, found) = (kept, first.first_seq);
         return Err(Error::Gap { store, path: first.path.clone(), expected, found });
     }
     for pair in segments.windows(2) {
@@ -121,17 +139,17 @@ pub(crate) fn check_dense(dir: &Path, store: Store, segments: &[SegmentRef], sea
             return Err(Error::Gap { store, path: pair[1].path.clone(), expected, found });
         }
     }
-    let found = segments.last().map_or(FIRST_KEPT, SegmentRef::end);
-    if found < sealed_end {
-        let path = dir.join(store.name()).join("data");
-        return Err(Error::Gap { store, path, expected: sealed_end, found });
+    let found = segments.last().map_or(kept, SegmentRef::end);
+    if found != end {
+        let path = segments.last().map_or_else(|| data_dir(dir, store), |s| s.path.clone());
+        return Err(Error::Gap { store, path, expected: end, found });
     }
     Ok(())
 }
 
 /// Writes one segment under a temporary name.
 pub(crate) struct SegmentWriter {
-    writer: ArrowWriter<Box<dyn DiskFile>>,
+    writer: ArrowWriter<HashedFile>,
     tmp: PathBuf,
     /// First row.
     pub(crate) first_seq: u64,
@@ -151,7 +169,7 @@ impl SegmentWriter {
         day: NaiveDate,
     ) -> Result<Self, Error> {
         let tmp = dir.join("tmp").join(format!("{}-{first_seq:016}.parquet", store.name()));
-        let file = disk.create(&tmp).map_err(|e| Error::write(&tmp, e))?;
+        let file = HashedFile::new(disk.create(&tmp).map_err(|e| Error::write(&tmp, e))?);
         let properties = properties(layout, store, first_seq).map_err(|e| Error::parquet(&tmp, e))?;
         let writer =
             ArrowWriter::try_new(file, layout.schema(store), Some(properties)).map_err(|e| Error::parquet(&tmp, e))?;
@@ -168,8 +186,38 @@ impl SegmentWriter {
     pub(crate) fn finish(self) -> Result<Finished, Error> {
         let tmp = self.tmp;
         let mut file = self.writer.into_inner().map_err(|e| Error::parquet(&tmp, e))?;
-        file.flush().and_then(|()| file.sync()).map_err(|e| Error::write(&tmp, e))?;
-        Ok(Finished { tmp, first_seq: self.first_seq, rows: self.rows, day: self.day })
+        let sha256 = file.finish().map_err(|e| Error::write(&tmp, e))?;
+        Ok(Finished { tmp, first_seq: self.first_seq, rows: self.rows, day: self.day, sha256 })
+    }
+}
+
+/// A file whose content is hashed on its way to the disk.
+pub(crate) struct HashedFile {
+    file: Box<dyn DiskFile>,
+    hash: Sha256,
+}
+
+impl HashedFile {
+    pub(crate) fn new(file: Box<dyn DiskFile>) -> Self {
+        Self { file, hash: Sha256::new() }
+    }
+
+    /// Makes the file durable; its SHA-256.
+    pub(crate) fn finish(&mut self) -> std::io::Result<[u8; 32]> {
+        self.file.flush()?;
+        self.file.sync()?;
+        Ok(self.hash.finalize_reset().into())
+    }
+}
+
+impl Write for HashedFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -180,6 +228,7 @@ pub(crate) struct Finished {
     pub(crate) first_seq: u64,
     pub(crate) rows: u64,
     pub(crate) day: NaiveDate,
+    pub(crate) sha256: [u8; 32],
 }
 
 fn properties(

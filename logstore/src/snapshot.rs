@@ -14,7 +14,9 @@ use crate::batch::BatchBuilder;
 use crate::format::{Format, Sealed};
 use crate::frame::{FILE_HEADER, Frame, WalId};
 use crate::scan::{self, StoredRow};
+use crate::seal::note;
 use crate::segment::{self, SegmentRef};
+use crate::store::STORES;
 use crate::wal::{self, WalReader};
 use crate::{Error, Layout, RowError, State, Store};
 
@@ -40,9 +42,8 @@ pub struct Snapshot {
     format: Arc<Format>,
     images: Vec<Image>,
     state: State,
-    segments: [Arc<Vec<SegmentRef>>; 3],
-    /// First sequence number that is in the tail and in no segment.
-    tail_from: [u64; 3],
+    sealed: Arc<Sealed>,
+    segments: [Arc<Vec<SegmentRef>>; STORES],
 }
 
 impl Snapshot {
@@ -90,23 +91,16 @@ impl Snapshot {
         let Some(format) = Format::read(dir)? else { return Err(Error::NotALogstore { path: dir.to_path_buf() }) };
         let Some(sealed) = Sealed::read(dir)? else { return unborn(dir, format) };
         let Some(state) = replay(dir, &sealed, &images)? else { return Ok(None) };
-        let mut tail_from = sealed.state.next_seq;
-        let mut segments = [const { Vec::new() }; 3];
+        let mut segments = [const { Vec::new() }; STORES];
         for store in Store::ALL {
-            let listed = segment::list(dir, store)?;
-            segment::check_dense(dir, store, &listed, sealed.state.next(store))?;
-            if let Some(last) = listed.last() {
-                if last.end() < sealed.state.next(store) || last.end() > state.next(store) {
-                    return Ok(None);
-                }
-                tail_from[store.place()] = last.end();
-            }
-            segments[store.place()] = listed;
+            let (kept, end) = (sealed.kept[store.place()], sealed.state.next(store));
+            segments[store.place()] = segment::list_sealed(dir, store, kept, end)?;
         }
         // Only frames that still hold something are kept.
         images.retain(|i| i.generation > sealed.generation);
         let segments = segments.map(Arc::new);
-        Ok(Some(Self { dir: dir.to_path_buf(), format: Arc::new(format), images, state, segments, tail_from }))
+        let (format, sealed) = (Arc::new(format), Arc::new(sealed));
+        Ok(Some(Self { dir: dir.to_path_buf(), format, images, state, sealed, segments }))
     }
 
     /// Name of the trail.
@@ -154,7 +148,56 @@ impl Snapshot {
     /// Sequence number of the first row in the tail; equals [`Snapshot::end`] when the tail is empty.
     #[must_use]
     pub fn tail_from(&self, store: Store) -> u64 {
-        self.tail_from[store.place()]
+        self.sealed.state.next(store)
+    }
+
+    /// Sequence number of the first row that retention has left.
+    #[must_use]
+    pub fn first_kept(&self, store: Store) -> u64 {
+        self.sealed.kept[store.place()]
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn sealed(&self) -> &Sealed {
+        &self.sealed
+    }
+
+    /// The newest checkpoint: a C2SP signed note over all rows of this snapshot. Keep one elsewhere: it is what exposes
+    /// a directory that was put back to an older state.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when there is none that speaks of just these rows: then the writer was stopped in the middle
+    /// of a rotation, and its next start signs a new one.
+    pub fn checkpoint(&self) -> Result<String, Error> {
+        let path = note::path(&self.dir);
+        let newest = self.images.iter().rev().find_map(|image| image.frames.last());
+        let bytes = match newest {
+            Some(frame) => frame.note().to_vec(),
+            None => std::fs::read(&path).map_err(|e| Error::read(&path, e))?,
+        };
+        let text = String::from_utf8(bytes).map_err(|_| Error::corrupt(&path, 0, "it is not text"))?;
+        if note::sizes(&text) != Some(self.state.next_seq) {
+            return Err(Error::corrupt(
+                &path,
+                0,
+                "it does not speak of the rows that are there; start the writer once",
+            ));
+        }
+        Ok(text)
+    }
+
+    /// The public key, as a C2SP verifier key.
+    ///
+    /// # Errors
+    /// When `seal/seal.vkey` cannot be read.
+    pub fn vkey(&self) -> Result<String, Error> {
+        let path = self.dir.join("seal/seal.vkey");
+        Ok(std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?.trim_end().to_owned())
     }
 
     /// Rows that are in no segment yet, in sequence order, in batches of at most 4,096 rows.
@@ -166,7 +209,7 @@ impl Snapshot {
     }
 
     fn tail_rows(&self, store: Store) -> impl Iterator<Item = (i64, Option<(u64, &[u8])>)> {
-        let from = self.tail_from[store.place()];
+        let from = self.tail_from(store);
         self.images
             .iter()
             .flat_map(|i| &i.frames)
@@ -294,7 +337,7 @@ fn unborn(dir: &Path, format: Format) -> Result<Option<Snapshot>, Error> {
         format: Arc::new(format),
         images: Vec::new(),
         state: State::default(),
-        segments: [const { Vec::new() }; 3].map(Arc::new),
-        tail_from: [0; 3],
+        sealed: Arc::new(Sealed::default()),
+        segments: [const { Vec::new() }; STORES].map(Arc::new),
     }))
 }

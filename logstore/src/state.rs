@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::Store;
 use crate::frame::{Header, Meta};
+use crate::store::STORES;
 
 /// Counters and checkpoints as of one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,7 +16,7 @@ pub struct State {
     /// Last value of each checkpoint.
     pub checkpoints: BTreeMap<String, Vec<u8>>,
     /// Sequence number of the next row, in the order of [`Store::ALL`].
-    pub next_seq: [u64; 3],
+    pub next_seq: [u64; STORES],
 }
 
 impl State {

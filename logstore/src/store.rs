@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One append-only store inside the data directory. A later `Journal` is the fourth.
+/// One append-only store inside the data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Store {
     /// The dedicated Logstore: operation logs only, each event id once.
@@ -11,14 +11,16 @@ pub enum Store {
     Quarantine,
     /// What is not an operation log and passes through.
     Passthrough,
+    /// What was done to the Logstore itself: enabled, retention changed, writes refused.
+    Journal,
 }
 
-/// How many stores a WAL frame has room for. Frames keep one place free for the journal.
-pub(crate) const STORE_PLACES: usize = 4;
+/// How many stores a data directory has; the length of every per-store array.
+pub(crate) const STORES: usize = 4;
 
 impl Store {
     /// Every store, in the order of the WAL frame.
-    pub const ALL: [Self; 3] = [Self::Log, Self::Quarantine, Self::Passthrough];
+    pub const ALL: [Self; STORES] = [Self::Log, Self::Quarantine, Self::Passthrough, Self::Journal];
 
     /// Place of the store in a WAL frame and in per-store arrays.
     pub(crate) fn place(self) -> usize {
@@ -26,6 +28,7 @@ impl Store {
             Self::Log => 0,
             Self::Quarantine => 1,
             Self::Passthrough => 2,
+            Self::Journal => 3,
         }
     }
 
@@ -36,21 +39,22 @@ impl Store {
             Self::Log => "log",
             Self::Quarantine => "quarantine",
             Self::Passthrough => "passthrough",
+            Self::Journal => "journal",
         }
     }
 
-    /// Name of the payload column: `event` (text) in `Log`, `raw` (bytes) elsewhere.
+    /// Name of the payload column: `event` (text) in `Log` and `Journal`, `raw` (bytes) elsewhere.
     #[must_use]
     pub fn payload_column(self) -> &'static str {
         match self {
-            Self::Log => "event",
+            Self::Log | Self::Journal => "event",
             Self::Quarantine | Self::Passthrough => "raw",
         }
     }
 
     /// Whether the payload must be UTF-8.
     pub(crate) fn text_payload(self) -> bool {
-        self == Self::Log
+        matches!(self, Self::Log | Self::Journal)
     }
 }
 

@@ -112,7 +112,7 @@ impl Transaction {
 
 fn reserved(name: &str) -> bool {
     let first = name.split_once('.').map(|(first, _)| first);
-    first.is_some_and(|f| f == "duplicates" || f == "journal" || Store::ALL.iter().any(|s| s.name() == f))
+    first.is_some_and(|f| f == "duplicates" || Store::ALL.iter().any(|s| s.name() == f))
 }
 
 /// What one commit added.
@@ -124,6 +124,8 @@ pub struct Committed {
     pub quarantine: u64,
     /// Rows added to passthrough.
     pub passthrough: u64,
+    /// Rows added to the journal.
+    pub journal: u64,
     /// Rows for the dedicated Logstore that were dropped because their event id is already there.
     pub duplicates: u64,
     /// Sequence number that the first added row of the dedicated Logstore got (or the next would get).

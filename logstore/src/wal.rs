@@ -116,7 +116,7 @@ impl WalReader {
         }
         let mut payload = vec![0u8; header.payload_len as usize];
         let whole = self.fill(&mut payload)? && Header::verify(&head, &payload);
-        Ok(whole.then_some(Frame { header, payload }))
+        Ok(whole.then_some(Frame { header, head, payload }))
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, Error> {

@@ -6,20 +6,27 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
-
 use crate::dedup::DedupIndex;
 use crate::durable::{self, Disk, DiskFile, OsDisk};
-use crate::format::Sealed;
-use crate::frame::{FILE_HEADER, FrameBuilder, HEADER, WalId};
+use crate::format::{Format, Sealed};
+use crate::frame::{Draft, FILE_HEADER, FrameBuilder, HEADER, WalId};
 use crate::lock::Lock;
-use crate::seal::{self, Home, day_of};
+use crate::rotate::{self, Home, day_of, hour_of};
+use crate::seal::digest::{self, Link};
+use crate::seal::note::{self, Place};
+use crate::seal::{Seal, SealKey};
+use crate::store::STORES;
 use crate::{Committed, Error, Layout, State, Store, Transaction, recover, wal};
+
+/// A checkpoint goes to its own file at most this often, in microseconds.
+const CHECKPOINT_US: i64 = 1_000_000;
 
 /// When the tail becomes segments, and through which disk.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
+    /// Signs checkpoints and digests.
+    pub key: SealKey,
     /// Seal the tail before it holds more rows than this, all stores together. Default 32,768, one row group.
     pub segment_rows: u64,
     /// Seal the tail before the write-ahead log is longer than this many bytes. Default 64 MiB.
@@ -28,9 +35,11 @@ pub struct Options {
     pub disk: Arc<dyn Disk>,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { segment_rows: 32_768, segment_bytes: 64 << 20, disk: Arc::new(OsDisk) }
+impl Options {
+    /// The defaults, with this key.
+    #[must_use]
+    pub fn new(key: SealKey) -> Self {
+        Self { key, segment_rows: 32_768, segment_bytes: 64 << 20, disk: Arc::new(OsDisk) }
     }
 }
 
@@ -54,8 +63,8 @@ pub(crate) struct Wal {
     pub(crate) len: u64,
     pub(crate) frames: u64,
     pub(crate) rows: u64,
-    /// Day of its newest frame.
-    pub(crate) day: Option<NaiveDate>,
+    /// UTC hour of its newest frame.
+    pub(crate) hour: Option<i64>,
 }
 
 impl Wal {
@@ -65,7 +74,7 @@ impl Wal {
         let tmp = home.dir.join("tmp").join(format!("{:08}.wal", id.generation));
         let file = durable::replace(home.disk.as_ref(), &tmp, &path, &[&id.encode(), content])?;
         let len = (FILE_HEADER + content.len()) as u64;
-        Ok(Self { file, id, len, frames: 0, rows: 0, day: None })
+        Ok(Self { file, id, len, frames: 0, rows: 0, hour: None })
     }
 
     /// A salt nobody can guess: the standard library seeds its hashers from the system.
@@ -88,7 +97,18 @@ pub struct Writer {
     pub(crate) wal: Wal,
     pub(crate) state: State,
     /// End of the segments of each store.
-    pub(crate) sealed_end: [u64; 3],
+    pub(crate) sealed_end: [u64; STORES],
+    /// First record that retention has left.
+    pub(crate) kept: [u64; STORES],
+    pub(crate) seal: Seal,
+    /// The newest digest.
+    pub(crate) digest: Link,
+    /// A layout that is not yet on the disk.
+    pub(crate) new_format: Option<Format>,
+    /// The newest checkpoint, and when one was last written to its own file.
+    pub(crate) note: Vec<u8>,
+    pub(crate) note_put_us: i64,
+    pub(crate) note_is_new: bool,
     pub(crate) index: DedupIndex,
     pub(crate) recovery: Recovery,
     pub(crate) frame: FrameBuilder,
@@ -124,16 +144,29 @@ impl Writer {
             return Ok(Committed { log_first_seq: self.state.next(Store::Log), ..Committed::default() });
         }
         txn.check(&self.home.layout)?;
-        let day = day_of(now_us).ok_or_else(|| Error::Transaction(format!("the time {now_us} µs is out of range")))?;
-        if self.must_seal_first(&txn, day) {
+        if day_of(now_us).is_none() {
+            return Err(Error::Transaction(format!("the time {now_us} µs is out of range")));
+        }
+        if self.must_seal_first(&txn, now_us) {
             self.seal_tail(now_us)?;
         }
-        let result = self.append(txn, now_us, day);
+        let result = self.append(txn, now_us).and_then(|committed| self.checkpoint_if_due(now_us).map(|()| committed));
+        self.poison_on_error(result)
+    }
+
+    /// Writes the newest checkpoint to `seal/checkpoint` when the last one was written a second ago or earlier. Call it
+    /// while nothing is committed; `commit` does it by itself.
+    ///
+    /// # Errors
+    /// Any error poisons the writer.
+    pub fn tick(&mut self, now_us: i64) -> Result<(), Error> {
+        self.refuse_if_poisoned()?;
+        let result = self.checkpoint_if_due(now_us);
         self.poison_on_error(result)
     }
 
     /// Turns the write-ahead log into segments and starts a new one. Does nothing when it holds no frame.
-    /// `commit` calls it before the tail outgrows [`Options`] and when the UTC day changes.
+    /// `commit` calls it before the tail outgrows [`Options`] and when the UTC hour changes.
     ///
     /// # Errors
     /// Any error poisons the writer.
@@ -142,7 +175,7 @@ impl Writer {
         if self.wal.frames == 0 {
             return Ok(());
         }
-        let result = self.rotate(now_us);
+        let result = self.rotate(now_us, self.kept);
         self.poison_on_error(result)
     }
 
@@ -152,6 +185,12 @@ impl Writer {
     /// As [`Writer::seal_tail`].
     pub fn close(mut self, now_us: i64) -> Result<(), Error> {
         self.seal_tail(now_us)
+    }
+
+    /// The newest checkpoint: a C2SP signed note over everything committed so far.
+    #[must_use]
+    pub fn checkpoint(&self) -> &[u8] {
+        &self.note
     }
 
     /// Counters and checkpoints as of the last commit.
@@ -184,28 +223,28 @@ impl Writer {
         self.index.len()
     }
 
-    fn refuse_if_poisoned(&self) -> Result<(), Error> {
+    pub(crate) fn refuse_if_poisoned(&self) -> Result<(), Error> {
         match &self.poisoned {
             Some(cause) => Err(Error::Poisoned { cause: cause.clone() }),
             None => Ok(()),
         }
     }
 
-    fn poison_on_error<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn poison_on_error<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(e) = &result {
             self.poisoned.get_or_insert_with(|| e.to_string());
         }
         result
     }
 
-    fn must_seal_first(&self, txn: &Transaction, day: NaiveDate) -> bool {
+    fn must_seal_first(&self, txn: &Transaction, now_us: i64) -> bool {
         let rows = self.wal.rows + txn.rows() as u64;
         let bytes = self.wal.len + (HEADER + txn.frame_bytes()) as u64;
         let full = rows > self.options.segment_rows || bytes > self.options.segment_bytes;
-        self.wal.frames > 0 && (full || self.wal.day != Some(day))
+        self.wal.frames > 0 && (full || self.wal.hour != Some(hour_of(now_us)))
     }
 
-    fn append(&mut self, txn: Transaction, now_us: i64, day: NaiveDate) -> Result<Committed, Error> {
+    fn append(&mut self, txn: Transaction, now_us: i64) -> Result<Committed, Error> {
         let mut tally = Tally::default();
         self.frame.begin(self.state.next_seq);
         for store in Store::ALL {
@@ -222,8 +261,18 @@ impl Writer {
         let committed = tally.committed(self.state.next(Store::Log));
         let mut meta = txn.into_meta();
         tally.count(&mut meta.counters);
-        let (frame, header) = self.frame.finish(self.wal.id, self.wal.frames, now_us, &meta);
         let path = || wal::path(&self.home.dir, self.wal.id.generation);
+        let place = Place { generation: self.wal.id.generation, frames: self.wal.frames + 1 };
+        let (seal, key) = (&mut self.seal, &self.options.key);
+        let sealed = |draft: Draft<'_>| {
+            let fits = seal.absorb(draft);
+            fits.ok_or_else(|| Error::corrupt(&path(), self.wal.len, "a checked row does not fit its frame"))?;
+            key.sign(&note::checkpoint(key.name(), seal, place, now_us))
+        };
+        let (frame, header) = self.frame.finish(self.wal.id, self.wal.frames, now_us, &meta, sealed)?;
+        self.note.clear();
+        self.note.extend_from_slice(&frame[frame.len() - header.note_len as usize..]);
+        self.note_is_new = true;
         let written = self.wal.file.write_all(frame).and_then(|()| self.wal.file.sync());
         written.map_err(|e| Error::write(&path(), e))?;
         if !self.state.apply(&header, meta) {
@@ -231,8 +280,8 @@ impl Writer {
         }
         self.wal.len += frame.len() as u64;
         self.wal.frames += 1;
-        self.wal.rows += committed.log + committed.quarantine + committed.passthrough;
-        self.wal.day = Some(day);
+        self.wal.rows += tally.records.iter().sum::<u64>();
+        self.wal.hour = Some(hour_of(now_us));
         Ok(committed)
     }
 
@@ -242,22 +291,57 @@ impl Writer {
         id.is_none_or(|id| self.index.insert(id))
     }
 
-    /// Segments, new generation, state, old generation away: in this order, each step durable.
+    /// Segments, digest, new generation, state, checkpoint, old generation away: in this order, each step durable.
     /// `docs/format.md` says what a crash after each step leaves, and how it is recovered.
-    fn rotate(&mut self, now_us: i64) -> Result<(), Error> {
+    pub(crate) fn rotate(&mut self, now_us: i64, kept: [u64; STORES]) -> Result<(), Error> {
         let old = self.wal.id.generation;
         let old_path = wal::path(&self.home.dir, old);
-        let (frames, end) = seal::write_segments(&self.home, old, self.sealed_end)?;
-        if frames != self.wal.frames || end != self.state.next_seq {
+        let rotated = rotate::rotate(&self.home, old, self.sealed_end, &mut self.seal)?;
+        if rotated.frames != self.wal.frames || rotated.end != self.state.next_seq {
             return Err(Error::corrupt(&old_path, 0, "the write-ahead log changed under the writer"));
         }
+        let sealed = Sealed {
+            generation: old,
+            state: self.state.clone(),
+            kept,
+            digest: self.digest.number + 1,
+            chain: self.seal.chain,
+            trees: self.seal.levels(),
+        };
+        let draft = digest::Draft { sealed: &sealed, format: self.new_format.as_ref(), previous: self.digest, now_us };
+        let settlement = draft.settle(&self.home, &self.options.key, &self.seal, &rotated.files)?;
+        settlement.put_digest(&self.home)?;
         let new = Wal::create(&self.home, WalId { generation: old + 1, salt: Wal::salt() }, &[])?;
-        let disk = self.home.disk.as_ref();
-        Sealed::write(old, now_us, &self.state, disk, &self.home.dir)?;
-        disk.remove(&old_path).map_err(|e| Error::write(&old_path, e))?;
-        durable::sync_parent(disk, &old_path)?;
-        self.sealed_end = end;
+        settlement.put_state(&self.home)?;
+        self.digest = settlement.link;
+        self.new_format = None;
+        self.sealed_end = rotated.end;
+        self.kept = kept;
         self.wal = new;
+        self.write_checkpoint(now_us)?;
+        self.home.disk.remove(&old_path).map_err(|e| Error::write(&old_path, e))?;
+        durable::sync_parent(self.home.disk.as_ref(), &old_path)
+    }
+
+    fn checkpoint_if_due(&mut self, now_us: i64) -> Result<(), Error> {
+        let since = now_us.saturating_sub(self.note_put_us);
+        if self.note_is_new && !(0..CHECKPOINT_US).contains(&since) { self.put_checkpoint(now_us) } else { Ok(()) }
+    }
+
+    /// Signs where things stand, also without a new frame, and writes it to its file.
+    pub(crate) fn write_checkpoint(&mut self, now_us: i64) -> Result<(), Error> {
+        let place = Place { generation: self.wal.id.generation, frames: self.wal.frames };
+        let key = &self.options.key;
+        self.note = key.sign(&note::checkpoint(key.name(), &self.seal, place, now_us))?;
+        self.put_checkpoint(now_us)
+    }
+
+    fn put_checkpoint(&mut self, now_us: i64) -> Result<(), Error> {
+        let dir = &self.home.dir;
+        let (tmp, path) = (dir.join("tmp/checkpoint"), note::path(dir));
+        durable::replace(self.home.disk.as_ref(), &tmp, &path, &[&self.note])?;
+        self.note_is_new = false;
+        self.note_put_us = now_us;
         Ok(())
     }
 }
@@ -265,8 +349,8 @@ impl Writer {
 /// Counts the rows of one commit.
 #[derive(Default)]
 struct Tally {
-    records: [u64; 3],
-    bytes: [u64; 3],
+    records: [u64; STORES],
+    bytes: [u64; STORES],
     duplicates: (u64, u64),
 }
 
@@ -283,8 +367,8 @@ impl Tally {
     }
 
     fn committed(&self, log_first_seq: u64) -> Committed {
-        let [log, quarantine, passthrough] = self.records;
-        Committed { log, quarantine, passthrough, duplicates: self.duplicates.0, log_first_seq }
+        let [log, quarantine, passthrough, journal] = self.records;
+        Committed { log, quarantine, passthrough, journal, duplicates: self.duplicates.0, log_first_seq }
     }
 
     /// Adds what was counted to the counters of the frame.

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use innertrail_logstore::{Error, Options, Snapshot, Store, Writer};
+use innertrail_logstore::{Error, Snapshot, Store, Writer};
 
-use crate::support::{NOW, event, events, layout, open, payloads, small, unsynced};
+use crate::support::{NOW, event, events, layout, open, payloads, plain, small, unsynced};
 
 /// A directory with three frames of two events; the offsets at which frames begin, and the end.
 fn three_frames(dir: &Path) -> (PathBuf, Vec<u64>) {
@@ -19,7 +19,7 @@ fn three_frames(dir: &Path) -> (PathBuf, Vec<u64>) {
 }
 
 fn reopen(dir: &Path) -> Result<Writer, Error> {
-    Writer::open(dir, "main", layout(), unsynced(Options::default()), NOW)
+    Writer::open(dir, "main", layout(), unsynced(plain()), NOW)
 }
 
 #[test]

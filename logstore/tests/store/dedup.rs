@@ -44,7 +44,10 @@ fn only_the_dedicated_logstore_is_deduplicated_and_only_by_id() {
     txn.push(Store::Log, &raw(b"{}"), 2);
     txn.push(Store::Log, &raw(b"{}"), 2);
     let committed = writer.commit(txn, NOW).unwrap();
-    assert_eq!(committed, Committed { log: 3, quarantine: 2, passthrough: 2, duplicates: 1, log_first_seq: 0 });
+    assert_eq!(
+        committed,
+        Committed { log: 3, quarantine: 2, passthrough: 2, duplicates: 1, journal: 2, log_first_seq: 0 }
+    );
     let state = writer.state();
     let read: u64 =
         ["log", "quarantine", "passthrough", "duplicates"].iter().map(|n| state.counter(&format!("{n}.bytes"))).sum();

@@ -1,9 +1,9 @@
 //! Columns appended by a newer component, and everything else about a layout that is refused.
 
 use innertrail_logstore::row::RowBuilder;
-use innertrail_logstore::{Column, Encoding, Error, Kind, Options, Snapshot, Store, Transaction, Value, Writer};
+use innertrail_logstore::{Column, Encoding, Error, Kind, Snapshot, Store, Transaction, Value, Writer};
 
-use crate::support::{NOW, events, expected, layout, open};
+use crate::support::{NOW, events, expected, layout, open, plain};
 
 #[test]
 fn appended_columns_are_null_in_older_rows() {
@@ -17,7 +17,7 @@ fn appended_columns_are_null_in_older_rows() {
 
     let mut newer = layout();
     newer.columns.push(Column::new("region", Kind::Text, Encoding::Dictionary));
-    let mut writer = Writer::open(&dir, "main", newer.clone(), Options::default(), NOW).unwrap();
+    let mut writer = Writer::open(&dir, "main", newer.clone(), plain(), NOW).unwrap();
     let mut builder = RowBuilder::new();
     builder.begin(b"{}");
     builder.text(4, "cn-hangzhou");
@@ -35,7 +35,7 @@ fn appended_columns_are_null_in_older_rows() {
         assert_eq!(rows[2].columns, [(4, Value::Text("cn-hangzhou".into()))]);
     }
     drop(writer);
-    let older = Writer::open(&dir, "main", layout(), Options::default(), NOW).unwrap_err().to_string();
+    let older = Writer::open(&dir, "main", layout(), plain(), NOW).unwrap_err().to_string();
     assert!(older.contains("column 4 `region` is stored but the component no longer has it"), "{older}");
 }
 
@@ -47,7 +47,7 @@ fn moved_retyped_or_badly_named_columns_are_refused() {
     let refuse = |change: &dyn Fn(&mut innertrail_logstore::Layout)| {
         let mut changed = layout();
         change(&mut changed);
-        match Writer::open(&dir, "main", changed, Options::default(), NOW) {
+        match Writer::open(&dir, "main", changed, plain(), NOW) {
             Err(Error::Layout(why)) => why,
             other => panic!("{:?}", other.map(|_| ())),
         }
@@ -75,5 +75,5 @@ fn moved_retyped_or_badly_named_columns_are_refused() {
     // Hints may change at any time.
     let mut hints = layout();
     hints.columns[1].encoding = Encoding::Plain;
-    Writer::open(&dir, "main", hints, Options::default(), NOW).unwrap();
+    Writer::open(&dir, "main", hints, plain(), NOW).unwrap();
 }

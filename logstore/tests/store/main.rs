@@ -10,5 +10,7 @@ mod kill;
 mod parquet_files;
 mod reader;
 mod refuse;
+mod retire;
 mod rows;
+mod seal;
 mod support;

@@ -48,7 +48,7 @@ fn a_segment_is_written_as_the_format_says() {
     size zstd bloom=false statistics=true DELTA_BINARY_PACKED+RLE
     eventTime zstd bloom=false statistics=true DELTA_BINARY_PACKED+RLE
     event zstd bloom=false statistics=false PLAIN+RLE
-    innertrail.format=1
+    innertrail.format=2
     innertrail.store=log
     innertrail.first_seq=0
     ");

@@ -164,14 +164,26 @@ fn a_reader_changes_nothing_and_data_holds_parquet_alone() {
     insta::assert_snapshot!(modes.join("\n"), @r"
     600 LOCK
     600 format.json
+    700 journal
+    700 journal/data
     700 log
     700 log/data
     700 log/data/day=2026-11-12
-    600 log/data/day=2026-11-12/seg-0000000000000000-1.parquet
+    440 log/data/day=2026-11-12/seg-0000000000000000-1.parquet
     700 passthrough
     700 passthrough/data
     700 quarantine
     700 quarantine/data
+    700 seal
+    600 seal/checkpoint
+    700 seal/digest
+    440 seal/digest/00000001.digest
+    440 seal/digest/00000002.digest
+    700 seal/leaf
+    700 seal/leaf/log
+    440 seal/leaf/log/seg-0000000000000000-1.leaf
+    600 seal/seal.vkey
+    700 seal/tile
     600 state.json
     700 tmp
     700 wal

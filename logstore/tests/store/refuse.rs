@@ -1,15 +1,15 @@
 //! What the writer refuses: a second writer, another trail, and transactions that are not valid.
 
-use innertrail_logstore::{Error, Options, Snapshot, Store, Transaction, Writer};
+use innertrail_logstore::{Error, Snapshot, Store, Transaction, Writer};
 
-use crate::support::{NOW, events, layout, open, raw};
+use crate::support::{NOW, events, layout, open, plain, raw};
 
 #[test]
 fn a_second_writer_is_refused_by_name_of_the_lock_and_let_in_later() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("d");
     let first = open(&dir);
-    let second = Writer::open(&dir, "main", layout(), Options::default(), NOW);
+    let second = Writer::open(&dir, "main", layout(), plain(), NOW);
     assert!(matches!(second, Err(Error::Locked { path }) if path == dir.join("LOCK")));
     drop(first);
     open(&dir);
@@ -20,18 +20,18 @@ fn another_trail_is_refused() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("d");
     drop(open(&dir));
-    let other = Writer::open(&dir, "second", layout(), Options::default(), NOW).unwrap_err().to_string();
+    let other = Writer::open(&dir, "second", layout(), plain(), NOW).unwrap_err().to_string();
     assert!(other.contains("belongs to trail `main`, not to `second`"), "{other}");
     assert_eq!(Snapshot::open(&dir).unwrap().trail(), "main");
 }
 
 #[test]
-fn a_newer_format_is_refused() {
+fn another_format_is_refused() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("d");
     drop(open(&dir));
-    std::fs::write(dir.join("format.json"), r#"{"format":2,"new":true}"#).unwrap();
-    assert!(matches!(Snapshot::open(&dir), Err(Error::Version { found: 2, supported: 1, .. })));
+    std::fs::write(dir.join("format.json"), r#"{"format":3,"new":true}"#).unwrap();
+    assert!(matches!(Snapshot::open(&dir), Err(Error::Version { found: 3, supported: 2, .. })));
 }
 
 #[test]

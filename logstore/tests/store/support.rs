@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use innertrail_logstore::durable::{Disk, DiskFile, OsDisk};
 use innertrail_logstore::row::RowBuilder;
 use innertrail_logstore::{
-    Column, Encoding, Kind, Layout, Options, Snapshot, Store, StoredRow, Transaction, Value, Writer,
+    Column, Encoding, Kind, Layout, Options, SealKey, Snapshot, Store, StoredRow, Transaction, Value, Writer,
 };
 
 /// 2026-11-12 23:00 UTC.
@@ -65,8 +65,17 @@ pub(crate) fn raw(bytes: &[u8]) -> Vec<u8> {
     builder.finish().to_vec()
 }
 
+/// The key of every test: a signature shows the same bytes in each run.
+pub(crate) fn key() -> SealKey {
+    SealKey::new("main", [7; 32]).unwrap()
+}
+
+pub(crate) fn plain() -> Options {
+    Options::new(key())
+}
+
 pub(crate) fn small(rows: u64) -> Options {
-    let mut options = Options::default();
+    let mut options = plain();
     options.segment_rows = rows;
     options
 }
@@ -78,7 +87,7 @@ pub(crate) fn unsynced(mut options: Options) -> Options {
 }
 
 pub(crate) fn open(dir: &Path) -> Writer {
-    Writer::open(dir, "main", layout(), Options::default(), NOW).unwrap()
+    Writer::open(dir, "main", layout(), plain(), NOW).unwrap()
 }
 
 /// One transaction with events `ids` for the dedicated Logstore.
@@ -170,6 +179,14 @@ impl Disk for CountdownDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.spend()?;
         OsDisk.remove(path)
+    }
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.spend()?;
+        OsDisk.remove_dir(path)
+    }
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        self.spend()?;
+        OsDisk.protect(path)
     }
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         self.spend()
