@@ -1,7 +1,7 @@
 //! Seal marks: HMAC-SHA-256 under the trail's key over a record's canonical bytes and its Logstore index.
 //!
 //! A mark lets a record that went through an agent prove that it left this Logstore. The key never leaves the host and
-//! is never printed; comparing takes the same time whatever differs. The Merkle seal of the next version stands beside
+//! is never printed; comparing takes the same time whatever differs. The Merkle seal of the Logstore stands beside
 //! it: a mark convinces the key's owner, a proof convinces everybody.
 
 use std::fs;

@@ -84,8 +84,21 @@ fn kept(snapshot: &Snapshot, store: Store, row: &StoredRow) -> serde_json::Value
         "it_seq": row.seq,
         "it_received_us": row.received_us,
         "segment": segment.map(|s| s.path.display().to_string()),
-        "seal": "the Merkle seal comes with the next version",
+        "sealed": sealed(snapshot, store, row),
     })
+}
+
+/// What proves the record: its place in the store's tree, and the checkpoint of that tree.
+fn sealed(snapshot: &Snapshot, store: Store, row: &StoredRow) -> String {
+    let size = snapshot.end(store);
+    match snapshot.inclusion_proof(store, row.seq) {
+        Ok(proof) => format!(
+            "record {} of {size} in the tree of {store}, {} hashes to the signed root; `innertrail verify` checks all",
+            row.seq,
+            proof.hashes.len()
+        ),
+        Err(error) => format!("not proven: {error}"),
+    }
 }
 
 /// A stored row's columns as JSON.

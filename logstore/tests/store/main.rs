@@ -14,3 +14,4 @@ mod retire;
 mod rows;
 mod seal;
 mod support;
+mod third_party;
