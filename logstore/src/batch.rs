@@ -107,7 +107,9 @@ impl BatchBuilder {
                 ColumnBuilder::Timestamp(b) => Arc::new(b.finish()),
             });
         }
-        let payload = self.payload.finish();
+        // Room for as much again: a builder that grows step by step copies all it holds at each step.
+        let room = BinaryBuilder::with_capacity(self.rows, self.payload.values_slice().len());
+        let payload = std::mem::replace(&mut self.payload, room).finish();
         arrays.push(if self.text_payload {
             Arc::new(StringArray::try_from_binary(payload)?)
         } else {
