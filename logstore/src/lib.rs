@@ -29,6 +29,7 @@
 //! ```
 
 mod batch;
+pub mod consumer;
 mod dedup;
 pub mod durable;
 mod error;

@@ -11,3 +11,4 @@ mod gate;
 mod harness;
 mod refusals;
 mod run;
+mod tail;

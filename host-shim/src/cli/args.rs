@@ -194,6 +194,9 @@ pub struct TailArgs {
     /// Go on with new records as they become durable
     #[arg(short, long)]
     pub follow: bool,
+    /// Go on where this consumer group stopped, and remember how far it came; a new group begins with the newest N records
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
     /// Form of the records
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: TailFormat,

@@ -1,28 +1,44 @@
-//! `innertrail tail`: the newest records of a store, and on request those that come.
+//! `innertrail tail`: the newest records of a store, and on request those that come; alone, or as a consumer group.
 //!
-//! A reader without a lock: it never keeps a writer waiting. Only durable records are shown.
+//! A reader without a lock: it never keeps a writer waiting. Only durable records are shown. In a group, the group's
+//! position moves after the records are written and flushed, so a crash repeats some and loses none. What retention
+//! dropped before it was read is said, never passed over in silence.
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
+use innertrail_logstore::consumer::{
+    ConsumerError, Cursor, Group, GroupOptions, Groups, Lease, Page, Reader, ReaderOptions,
+};
 use innertrail_logstore::{Layout, Snapshot, Store, StoredRow, Value};
 use innertrail_query::terminal_safe;
 use serde_json::json;
 
 use super::args::{self, TailArgs, TailFormat};
 use super::{Failure, Outcome, explain, json_safe, run};
+use crate::clock::now_us;
 use crate::exit;
 use crate::runtime::Transform;
 use crate::runtime::wit::transform::{Batch, Codec, Encoding, Frame, Provenance, Route};
 use crate::seal_mark::SealKey;
 
-/// How often a following tail looks for new records.
-const POLL: Duration = Duration::from_millis(200);
+/// The longest wait between two looks at whether to stop.
+const SLICE: Duration = Duration::from_millis(200);
 
-/// Records read at a time.
-const PAGE: usize = 1000;
+/// How long a tail that does not follow waits for records that are being made durable.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Records and bytes read at a time.
+const PAGE: (usize, usize) = (1000, 8 << 20);
+
+/// How often a position is stored while records come.
+const CHECKPOINT: Duration = Duration::from_secs(1);
+
+/// The lease of a group that is made here: short, so that a killed tail can be replaced soon.
+const LEASE_US: i64 = 10_000_000;
 
 pub(super) fn run(args: &TailArgs) -> Outcome {
     let store = match args.store {
@@ -31,35 +47,207 @@ pub(super) fn run(args: &TailArgs) -> Outcome {
         args::Store::Passthrough => Store::Passthrough,
     };
     if args.format == TailFormat::NativeJson && store != Store::Log {
-        return Err(Failure::Usage(anyhow::anyhow!("--format native_json is for the dedicated Logstore; use json")));
+        return Err(Failure::Usage(anyhow!("--format native_json is for the dedicated Logstore; use json")));
     }
     let dir = &args.data.data_dir;
-    let mut snapshot = Snapshot::open(dir).map_err(|e| Failure::Usage(e.into()))?;
-    let mut form = Form::new(args.format, &snapshot, dir)?;
-    let mut next = snapshot.end(store).saturating_sub(args.lines);
+    let mut reader = Reader::open(dir, ReaderOptions::default()).map_err(|e| Failure::Usage(e.into()))?;
+    let mut form = Form::new(args.format, reader.snapshot(), dir)?;
     let stop = run::stop_flag()?;
+    if !args.follow && reader.withheld(store) > 0 {
+        reader.wait(reader.end(store), SETTLE).map_err(failed)?;
+    }
+    let newest = reader.newest(store, args.lines);
+    let (mut member, mut next) = match &args.group {
+        None => (None, newest),
+        Some(name) => match Member::join(dir, name, newest, args.follow, &stop)? {
+            Some((member, next)) => (Some(member), next),
+            None => return Ok(exit::OK),
+        },
+    };
     loop {
-        next = write_from(&snapshot, store, next, &mut form)?;
+        next = write_from(&mut reader, next, &mut form, member.as_mut(), &stop)?;
         if !args.follow || stop.load(Ordering::Relaxed) {
-            return Ok(exit::OK);
+            break;
         }
-        std::thread::sleep(POLL);
-        snapshot = snapshot.refresh().map_err(|e| Failure::Runtime(e.into()))?;
+        let idle = !reader.wait(next, SLICE).or_else(|e| expired(&e).map(|_| true).ok_or(e)).map_err(failed)?;
+        if let Some(member) = &mut member {
+            member.rest(next, idle)?;
+        }
+    }
+    if let Some(member) = &mut member {
+        member.store(next)?;
+    }
+    if !args.follow && reader.withheld(store) > 0 {
+        let count = reader.withheld(store);
+        eprintln!("note: {count} newer records are not shown, it is not known yet whether they are durable");
+    }
+    Ok(exit::OK)
+}
+
+fn failed(error: ConsumerError) -> Failure {
+    Failure::Runtime(error.into())
+}
+
+/// Writes everything that is durable from `next` on; gives where it stopped.
+fn write_from(
+    reader: &mut Reader,
+    mut next: Cursor,
+    form: &mut Form,
+    mut member: Option<&mut Member>,
+    stop: &AtomicBool,
+) -> Result<Cursor, Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    loop {
+        let page = match reader.pull(next, PAGE.0, PAGE.1) {
+            Ok(page) => page,
+            Err(error) if expired(&error).is_some() => {
+                eprintln!("warning: {error}");
+                next = reader.begin(next.store());
+                continue;
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let Page { rows, next: after, at_end } = page;
+        for row in &rows {
+            form.write(reader.snapshot().layout(), row, &mut out)?;
+        }
+        out.flush()?;
+        next = after;
+        if let Some(member) = member.as_deref_mut() {
+            member.progress(next)?;
+        }
+        if at_end || rows.is_empty() || stop.load(Ordering::Relaxed) {
+            return Ok(next);
+        }
     }
 }
 
-fn write_from(snapshot: &Snapshot, store: Store, mut next: u64, form: &mut Form) -> Result<u64, Failure> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    while next < snapshot.end(store) {
-        let rows = snapshot.scan_rows(store, next, PAGE).map_err(|e| Failure::Runtime(e.into()))?;
-        let Some(last) = rows.last() else { break };
-        next = last.seq + 1;
-        for row in &rows {
-            form.write(snapshot.layout(), row, &mut out)?;
+/// The first record that is kept, when the error says that earlier ones are gone.
+fn expired(error: &ConsumerError) -> Option<u64> {
+    match error {
+        ConsumerError::Expired { first_kept, .. } => Some(*first_kept),
+        _ => None,
+    }
+}
+
+/// This process as the consumer of a group.
+struct Member {
+    groups: Groups,
+    group: String,
+    consumer: String,
+    timeout: Duration,
+    stored: Cursor,
+    stored_at: Instant,
+    beat_at: Instant,
+}
+
+impl Member {
+    /// Takes the group, making it where needed. `None`: told to stop while another consumer held it.
+    fn join(
+        dir: &Path,
+        name: &str,
+        newest: Cursor,
+        patient: bool,
+        stop: &AtomicBool,
+    ) -> Result<Option<(Self, Cursor)>, Failure> {
+        let usage = |e: ConsumerError| Failure::Usage(e.into());
+        let groups = Groups::open(dir).map_err(usage)?;
+        let group = found_or_made(&groups, name, newest.store()).map_err(usage)?;
+        if group.store != newest.store() {
+            return Err(Failure::Usage(anyhow!("the group `{name}` reads `{0}`; use --store {0}", group.store)));
+        }
+        let consumer = format!("tail-{}-{}", std::process::id(), now_us());
+        if !take(&groups, name, &consumer, patient, stop)? {
+            return Ok(None);
+        }
+        let timeout = Duration::from_micros(group.options.timeout_us.unsigned_abs());
+        let (group, now) = (name.to_owned(), Instant::now());
+        let mut member = Self { groups, group, consumer, timeout, stored: newest, stored_at: now, beat_at: now };
+        // Read after the group was taken: the holder before may have moved it.
+        match member.groups.get(name).map_err(failed)?.cursor {
+            Some(cursor) => member.stored = cursor,
+            // Kept at once, or a crash now would begin at other records next time.
+            None => member.put(newest)?,
+        }
+        let from = member.stored;
+        Ok(Some((member, from)))
+    }
+
+    /// Records up to here were written and flushed.
+    fn progress(&mut self, next: Cursor) -> Result<(), Failure> {
+        if self.stored_at.elapsed() >= CHECKPOINT { self.store(next) } else { Ok(()) }
+    }
+
+    /// Between two looks: nothing came, or something is about to.
+    fn rest(&mut self, next: Cursor, idle: bool) -> Result<(), Failure> {
+        if idle {
+            self.store(next)?;
+        }
+        if self.beat_at.elapsed() < self.timeout / 3 {
+            return Ok(());
+        }
+        self.beat_at = Instant::now();
+        match self.groups.heartbeat(&self.group, &self.consumer, now_us()).map_err(failed)? {
+            Lease::Held { .. } => Ok(()),
+            Lease::Waiting { owner, .. } => {
+                let owner = terminal_safe(&owner);
+                Err(Failure::Runtime(anyhow!("the group `{}` was taken over by {owner}", self.group)))
+            }
         }
     }
-    out.flush()?;
-    Ok(next)
+
+    /// Stores the position if it moved.
+    fn store(&mut self, next: Cursor) -> Result<(), Failure> {
+        if next == self.stored { Ok(()) } else { self.put(next) }
+    }
+
+    fn put(&mut self, next: Cursor) -> Result<(), Failure> {
+        self.groups.checkpoint(&self.group, Some(&self.consumer), next, false, now_us()).map_err(failed)?;
+        self.stored = next;
+        self.stored_at = Instant::now();
+        self.beat_at = self.stored_at;
+        Ok(())
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // If this fails, the lease runs out by itself.
+        let _released = self.groups.release(&self.group, &self.consumer);
+    }
+}
+
+fn found_or_made(groups: &Groups, name: &str, store: Store) -> Result<Group, ConsumerError> {
+    let options = GroupOptions { timeout_us: LEASE_US, ..GroupOptions::default() };
+    match groups.get(name) {
+        Err(ConsumerError::NoGroup { .. }) => match groups.create(name, store, options, now_us()) {
+            Err(ConsumerError::Exists { .. }) => groups.get(name),
+            made => made,
+        },
+        found => found,
+    }
+}
+
+/// Takes the group; a patient one waits for it. `false`: told to stop.
+fn take(groups: &Groups, name: &str, consumer: &str, patient: bool, stop: &AtomicBool) -> Result<bool, Failure> {
+    let mut told = false;
+    while !stop.load(Ordering::Relaxed) {
+        let Lease::Waiting { owner, .. } = groups.heartbeat(name, consumer, now_us()).map_err(failed)? else {
+            return Ok(true);
+        };
+        let owner = terminal_safe(&owner).to_string();
+        if !patient {
+            return Err(Failure::Runtime(anyhow!(
+                "the group `{name}` is held by {owner}; end that consumer, or wait until its lease runs out"
+            )));
+        }
+        if !told {
+            eprintln!("note: the group `{name}` is held by {owner}; waiting for it");
+            told = true;
+        }
+        std::thread::sleep(SLICE);
+    }
+    Ok(false)
 }
 
 enum Form {

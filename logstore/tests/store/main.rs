@@ -2,6 +2,7 @@
 //! It must never reach into private modules: what is tested here is what the other crates get.
 #![allow(clippy::unwrap_used)]
 
+mod consumer;
 mod crash;
 mod damage;
 mod dedup;
