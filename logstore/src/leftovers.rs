@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::format::Sealed;
 use crate::rotate::Home;
@@ -19,6 +19,11 @@ pub(crate) fn remove(home: &Home, sealed: &Sealed) -> Result<(), Error> {
         let mut segments = segment::list(&home.dir, store)?;
         segments.retain(|s| s.end() <= kept || s.first_seq >= end);
         remove_segments(home, store, &segments)?;
+        let mut folders = vec![home.dir.join("seal/leaf").join(store.name())];
+        folders.extend(listed(&home.dir.join(store.name()).join("index"))?);
+        for folder in folders {
+            remove_lone(home, &folder, kept, end)?;
+        }
     }
     let path = digest::path(&home.dir, sealed.digest + 1);
     if path.exists() {
@@ -26,6 +31,31 @@ pub(crate) fn remove(home: &Home, sealed: &Sealed) -> Result<(), Error> {
         durable::sync_parent(home.disk.as_ref(), &path)?;
     }
     Ok(())
+}
+
+/// Removes files beside segments that the sealed state does not know, whose segment never got its name or lost it first.
+fn remove_lone(home: &Home, folder: &Path, kept: u64, end: u64) -> Result<(), Error> {
+    let mut removed = false;
+    for path in listed(folder)? {
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let span = stem.strip_prefix("seg-").and_then(|s| s.split_once('-'));
+        let span = span.and_then(|(first, rows)| Some((first.parse::<u64>().ok()?, rows.parse::<u64>().ok()?)));
+        if span.is_some_and(|(first, rows)| first >= end || first.saturating_add(rows) <= kept) {
+            unlink(home, &path)?;
+            removed = true;
+        }
+    }
+    if removed { home.disk.sync_dir(folder).map_err(|e| Error::write(folder, e)) } else { Ok(()) }
+}
+
+/// What a folder holds; nothing when it is not there.
+fn listed(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::read(folder, e)),
+    };
+    entries.map(|entry| Ok(entry.map_err(|e| Error::read(folder, e))?.path())).collect()
 }
 
 /// Removes segments with the files beside them, and the folders of days that are empty then.

@@ -11,9 +11,11 @@ use chrono::{DateTime, NaiveDate};
 use crate::batch::BatchBuilder;
 use crate::durable::{self, Disk};
 use crate::frame::Frame;
+use crate::index::TokenIndexBuilder;
+use crate::row::RowRef;
 use crate::seal::Seal;
 use crate::seal::digest::NamedFile;
-use crate::segment::{self, Finished, HashedFile, SegmentWriter};
+use crate::segment::{self, Finished, HashedFile, SegmentRef, SegmentWriter};
 use crate::store::STORES;
 use crate::wal::{self, WalReader};
 use crate::{Error, Layout, RowError, Store};
@@ -61,13 +63,18 @@ pub(crate) fn rotate(home: &Home, generation: u64, from: [u64; STORES], seal: &m
     let (frames, segments) = write_segments(home, generation, from)?;
     let mut end = from;
     let mut pending = Vec::new();
-    for (store, segment) in segments {
+    for (store, Written { segment, index }) in segments {
         end[store.place()] = segment.first_seq + segment.rows;
         let (first_seq, rows) = (segment.first_seq, segment.rows);
         let leaf = segment::leaf_path(&home.dir, store, first_seq, rows);
         pending.push(write_small(home, leaf, &seal.leaves[store.place()])?);
         let name = format!("{}.parquet", segment::stem(first_seq, rows));
-        let path = segment::day_dir(&home.dir, store, segment.day).join(name);
+        let day = segment.day;
+        let path = segment::day_dir(&home.dir, store, day).join(name);
+        if let Some(index) = index {
+            let at = SegmentRef { path: path.clone(), first_seq, rows, day, bytes: 0 }.index_path();
+            pending.push(write_small(home, at, &index)?);
+        }
         pending.push(Pending { tmp: segment.tmp, path, sha256: segment.sha256 });
     }
     for store in Store::ALL {
@@ -120,7 +127,7 @@ fn publish(home: &Home, pending: Vec<Pending>) -> Result<Vec<NamedFile>, Error> 
 }
 
 /// Writes the rows of a generation that are in no segment yet, under temporary names. Returns how many frames it read.
-fn write_segments(home: &Home, generation: u64, from: [u64; STORES]) -> Result<(u64, Vec<(Store, Finished)>), Error> {
+fn write_segments(home: &Home, generation: u64, from: [u64; STORES]) -> Result<(u64, Vec<(Store, Written)>), Error> {
     let path = wal::path(&home.dir, generation);
     let missing = || Error::corrupt(&path, 0, "the write-ahead log disappeared under the writer");
     let mut reader = WalReader::open(&home.dir, generation)?.ok_or_else(missing)?;
@@ -137,7 +144,7 @@ fn write_segments(home: &Home, generation: u64, from: [u64; STORES]) -> Result<(
     let mut finished = Vec::new();
     for lane in lanes {
         let store = lane.store;
-        finished.extend(lane.finish()?.into_iter().map(|segment| (store, segment)));
+        finished.extend(lane.finish()?.into_iter().map(|written| (store, written)));
     }
     Ok((frames, finished))
 }
@@ -149,7 +156,15 @@ struct Lane<'a> {
     from: u64,
     batch: BatchBuilder,
     open: Option<SegmentWriter>,
-    finished: Vec<Finished>,
+    /// Words of the open segment; only the dedicated Logstore is searched by them.
+    index: Option<TokenIndexBuilder>,
+    finished: Vec<Written>,
+}
+
+/// A segment under its temporary name, and the content of its token index.
+struct Written {
+    segment: Finished,
+    index: Option<Vec<u8>>,
 }
 
 enum LaneError {
@@ -177,7 +192,7 @@ impl From<Error> for LaneError {
 impl<'a> Lane<'a> {
     fn new(home: &'a Home, store: Store, from: u64) -> Self {
         let batch = BatchBuilder::new(&home.layout, store);
-        Self { home, store, from, batch, open: None, finished: Vec::new() }
+        Self { home, store, from, batch, open: None, index: None, finished: Vec::new() }
     }
 
     /// Takes the rows of one frame that are not yet in a segment.
@@ -189,7 +204,11 @@ impl<'a> Lane<'a> {
             }
             self.make_room(seq, day)?;
             let pushed = self.batch.push(seq, frame.header.now_us, row);
-            pushed.map_err(|fault| LaneError::Row(RowError { index, store: self.store, fault }))?;
+            let refused = |fault| LaneError::Row(RowError { index, store: self.store, fault });
+            pushed.map_err(refused)?;
+            if let Some(words) = &mut self.index {
+                words.push(RowRef::parse(row).map_err(refused)?.payload());
+            }
         }
         Ok(())
     }
@@ -205,6 +224,7 @@ impl<'a> Lane<'a> {
         if self.open.is_none() {
             let Home { dir, disk, layout } = self.home;
             self.open = Some(SegmentWriter::create(disk.as_ref(), dir, layout, self.store, seq, day)?);
+            self.index = (self.store == Store::Log).then(TokenIndexBuilder::new);
         }
         Ok(())
     }
@@ -219,12 +239,13 @@ impl<'a> Lane<'a> {
     fn close(&mut self) -> Result<(), Error> {
         self.flush()?;
         if let Some(segment) = self.open.take() {
-            self.finished.push(segment.finish()?);
+            let index = self.index.take().map(TokenIndexBuilder::finish);
+            self.finished.push(Written { segment: segment.finish()?, index });
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Vec<Finished>, Error> {
+    fn finish(mut self) -> Result<Vec<Written>, Error> {
         self.close()?;
         Ok(self.finished)
     }

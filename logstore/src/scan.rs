@@ -2,16 +2,20 @@
 //! It must never trust a segment: its rows must match its name, its columns the schema.
 
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 
 use crate::batch::BATCH_ROWS;
+use crate::index::TokenIndex;
 use crate::segment::SegmentRef;
 use crate::{Error, Layout};
 
@@ -106,45 +110,113 @@ pub(crate) fn each_text(segment: &SegmentRef, name: &str, mut each: impl FnMut(&
     let mask = ProjectionMask::leaves(reader.parquet_schema(), [leaf]);
     for batch in build(reader.with_projection(mask), segment)? {
         let batch = batch.map_err(|e| Error::parquet(&segment.path, e.into()))?;
-        let texts = batch.column(0).as_string_opt::<i32>();
-        let texts =
-            texts.ok_or_else(|| Error::corrupt(&segment.path, 0, format!("the column `{name}` is not text")))?;
-        texts.iter().flatten().for_each(|text| each(text.as_bytes()));
+        text_column(&batch, segment, name)?.iter().flatten().for_each(|text| each(text.as_bytes()));
     }
     Ok(())
 }
 
-/// Place in the segment of the row whose text column `name` is `id`. Row groups whose bloom filter excludes
-/// the id are not read.
+/// The rows of the segment that may hold `text`, by its token index; all of them when it has none.
+fn candidates(segment: &SegmentRef, text: &str) -> Result<Vec<Range<u64>>, Error> {
+    let path = segment.index_path();
+    let Some(index) = TokenIndex::open_if_there(&path)? else { return Ok(vec![0..segment.rows]) };
+    if index.rows() != segment.rows {
+        let what = format!("it was made for {} rows, its segment has {}", index.rows(), segment.rows);
+        return Err(Error::corrupt(&path, 0, what));
+    }
+    index.candidates(&[text])
+}
+
+/// Place in the segment of the first row whose text column `name` is `id`. The token index is asked before the
+/// segment is opened, then the bloom filters; of what is left only pages of this one column are read.
+///
+/// The values of the column must be in the index: a part of the payload, or added to it by the writer.
 pub(crate) fn find(segment: &SegmentRef, name: &str, id: &str) -> Result<Option<u64>, Error> {
-    let failed = |e: ParquetError| Error::parquet(&segment.path, e);
+    let ranges = candidates(segment, id)?;
+    if ranges.is_empty() {
+        return Ok(None);
+    }
     let reader = open(segment)?;
     let Some(leaf) = leaf(&reader, name) else { return Ok(None) };
-    let mut groups = Vec::new();
-    let mut starts = Vec::new();
-    let mut start = 0u64;
-    for group in 0..reader.metadata().num_row_groups() {
-        let bloom = reader.get_row_group_column_bloom_filter(group, leaf).map_err(failed)?;
-        if bloom.is_none_or(|b| b.check(id)) {
-            groups.push(group);
-            starts.push(start);
-        }
-        start += u64::try_from(reader.metadata().row_group(group).num_rows()).unwrap_or(0);
+    let ranges = without(&reader, leaf, id, &ranges).map_err(|e| Error::parquet(&segment.path, e))?;
+    if ranges.is_empty() {
+        return Ok(None);
     }
-    for (group, start) in groups.into_iter().zip(starts) {
-        let reader = open(segment)?;
-        let mask = ProjectionMask::leaves(reader.parquet_schema(), [leaf]);
-        let mut row = start;
-        for batch in build(reader.with_row_groups(vec![group]).with_projection(mask), segment)? {
-            let batch = batch.map_err(|e| failed(e.into()))?;
-            let texts = batch.column(0).as_string_opt::<i32>();
-            if let Some(at) = texts.and_then(|t| t.iter().position(|t| t == Some(id))) {
-                return Ok(Some(row + at as u64));
-            }
-            row += batch.num_rows() as u64;
+    let mask = ProjectionMask::leaves(reader.parquet_schema(), [leaf]);
+    let mut rows = ranges.iter().cloned().flatten();
+    for batch in build(select(reader, segment, &ranges)?.with_projection(mask), segment)? {
+        let batch = batch.map_err(|e| Error::parquet(&segment.path, e.into()))?;
+        let texts = text_column(&batch, segment, name)?;
+        if let Some(at) = texts.iter().position(|t| t == Some(id)) {
+            return Ok(rows.nth(at));
         }
+        rows.by_ref().take(batch.num_rows()).for_each(drop);
     }
     Ok(None)
+}
+
+/// What is left of `ranges` without the row groups whose bloom filter excludes `id`.
+fn without(reader: &Reader, leaf: usize, id: &str, ranges: &[Range<u64>]) -> Result<Vec<Range<u64>>, ParquetError> {
+    let mut left = Vec::new();
+    let mut start = 0;
+    for group in 0..reader.metadata().num_row_groups() {
+        let end = start + u64::try_from(reader.metadata().row_group(group).num_rows()).unwrap_or(0);
+        let within = |r: &Range<u64>| r.start.max(start)..r.end.min(end);
+        let inside: Vec<_> = ranges.iter().map(within).filter(|r| !r.is_empty()).collect();
+        if !inside.is_empty() {
+            let bloom = reader.get_row_group_column_bloom_filter(group, leaf)?;
+            if bloom.is_none_or(|b| b.check(id)) {
+                left.extend(inside);
+            }
+        }
+        start = end;
+    }
+    Ok(left)
+}
+
+/// Restricts a reader to rows, so that pages without any of them are not decoded.
+fn select(reader: Reader, segment: &SegmentRef, ranges: &[Range<u64>]) -> Result<Reader, Error> {
+    let mut end = 0;
+    let mut rows = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        if range.start < end || range.end > segment.rows || range.start > range.end {
+            let what = format!("rows {range:?} of {} are out of order or outside", segment.rows);
+            return Err(Error::corrupt(&segment.path, 0, what));
+        }
+        end = range.end;
+        // Rows fit the name of the segment, and the segment fits the memory map of a 64-bit machine.
+        let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end)) else { continue };
+        rows.push(start..end);
+    }
+    let total = usize::try_from(segment.rows).unwrap_or(usize::MAX);
+    Ok(reader.with_row_selection(RowSelection::from_consecutive_ranges(rows.into_iter(), total)))
+}
+
+/// Batches of `schema` with the rows of the segment in `ranges`: counted from its first row, in order, apart from
+/// each other, as [`TokenIndex::candidates`] yields them. Pages of other rows are not decoded, nor are columns that
+/// `schema` leaves out. Not every row holds what was sought: look for it in `event` alone first, then read the rows
+/// that hold it in full. That costs half of reading every column.
+///
+/// # Errors
+/// [`Error::Parquet`], [`Error::Corrupt`] (also for ranges outside of the segment), [`Error::Arrow`], I/O.
+pub fn rows_in_ranges(
+    segment: &SegmentRef,
+    schema: &SchemaRef,
+    ranges: &[Range<u64>],
+) -> Result<Vec<RecordBatch>, Error> {
+    if ranges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let reader = select(open(segment)?, segment, ranges)?;
+    let columns = reader.parquet_schema().columns();
+    let wanted: Vec<_> = (0..columns.len()).filter(|&c| schema.field_with_name(columns[c].name()).is_ok()).collect();
+    let mask = ProjectionMask::leaves(reader.parquet_schema(), wanted);
+    let reader = build(reader.with_projection(mask), segment)?;
+    reader.map(|batch| conform(&batch.map_err(|e| Error::parquet(&segment.path, e.into()))?, schema, segment)).collect()
+}
+
+fn text_column<'a>(batch: &'a RecordBatch, segment: &SegmentRef, name: &str) -> Result<&'a StringArray, Error> {
+    let texts = batch.columns().first().and_then(|c| c.as_string_opt::<i32>());
+    texts.ok_or_else(|| Error::corrupt(&segment.path, 0, format!("the column `{name}` is not text")))
 }
 
 /// Rows of a batch of a store's schema.

@@ -44,13 +44,6 @@ pub struct SegmentRef {
 }
 
 impl SegmentRef {
-    /// The token index beside it; it may not exist.
-    #[must_use]
-    pub fn index_path(&self) -> PathBuf {
-        let swapped = self.path.iter().map(|part| if part == "data" { "index".as_ref() } else { part });
-        swapped.collect::<PathBuf>().with_extension("tbf")
-    }
-
     /// Sequence number after its last row.
     #[must_use]
     pub fn end(&self) -> u64 {

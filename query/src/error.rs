@@ -8,8 +8,9 @@ use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
 use crate::rewrite::Rewritten;
+use crate::search::SearchFault;
 
-/// A place in the SQL text, both from 1.
+/// A place in the text of a query, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// Line.
@@ -50,7 +51,7 @@ impl fmt::Display for Hint<'_> {
 #[non_exhaustive]
 pub enum Error {
     /// Nothing but blanks and comments.
-    #[error("the query is empty; write for example: SELECT count(1) FROM log")]
+    #[error("the query is empty; write for example: SELECT count(1) FROM log, or * for everything")]
     Empty,
     /// Longer, or deeper nested, than the engine takes.
     #[error("the query is too large: {what}; split it, or join against a shorter list")]
@@ -65,6 +66,14 @@ pub enum Error {
         message: String,
         /// Where.
         at: Option<Position>,
+    },
+    /// Not a search, or not one over this table. [`crate::search`] has the grammar.
+    #[error("search error at {at}: {fault}")]
+    Search {
+        /// What is wrong, and what to write instead.
+        fault: SearchFault,
+        /// Where.
+        at: Position,
     },
     /// A statement that is not a query. The Logstore is never changed through SQL.
     #[error("{statement} is refused{}: the Logstore is read-only and takes one SELECT or WITH query", At(*at))]

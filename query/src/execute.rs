@@ -12,9 +12,10 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use futures::StreamExt;
 use futures::future::{AbortHandle, AbortRegistration, Abortable};
 
+use crate::functions;
 use crate::names::Schema;
 use crate::result::ResultColumn;
-use crate::rewrite::{self, Rewritten};
+use crate::rewrite::{self, Dialect, Rewritten};
 use crate::{Error, Limits, QueryResult};
 
 /// Stack of a query's own thread: the engine plans by recursion over what [`crate::MAX_SQL_TOKENS`] lets through. Only
@@ -115,6 +116,7 @@ struct Job {
     schema: Arc<Schema>,
     sql: String,
     limits: Limits,
+    dialect: Dialect,
     messages: SyncSender<Message>,
 }
 
@@ -125,6 +127,7 @@ pub(crate) fn start(
     schema: Arc<Schema>,
     sql: &str,
     limits: Limits,
+    dialect: Dialect,
 ) -> Result<QueryResult, Error> {
     // Checked here, so that a text of any size costs nothing.
     rewrite::check_size(sql)?;
@@ -134,7 +137,7 @@ pub(crate) fn start(
     // A timeout too far away to add is no timeout in practice: a year.
     let deadline = now.checked_add(limits.timeout).unwrap_or(now + Duration::from_secs(31_536_000));
     let running = Running { messages: receiver, abort, deadline, timeout: limits.timeout };
-    let job = Job { context, schema, sql: sql.to_owned(), limits, messages };
+    let job = Job { context, schema, sql: sql.to_owned(), limits, dialect, messages };
     let workers = Arc::clone(workers);
     let thread = std::thread::Builder::new().name("query".into()).stack_size(QUERY_STACK);
     thread.spawn(move || run(&workers, job, registration)).map_err(Error::Start)?;
@@ -160,9 +163,9 @@ fn run(workers: &Workers, job: Job, registration: AbortRegistration) {
 
 /// Plans and runs; sends columns and rows; returns whether rows were cut off.
 async fn produce(job: Job) -> Result<bool, Error> {
-    let mut rewritten = rewrite::rewrite(&job.sql, &job.schema)?;
+    let mut rewritten = rewrite::rewrite(&job.sql, &job.schema, job.dialect)?;
     let planned = plan(&job, &mut rewritten).await;
-    let typed = |e: &DataFusionError| Error::from_engine(e, &rewritten, job.limits.memory_bytes);
+    let typed = |e: &DataFusionError| rewritten.explain(Error::from_engine(e, &rewritten, job.limits.memory_bytes));
     let frame = planned.map_err(|e| typed(&e))?;
     let names: Vec<String> = frame.schema().fields().iter().map(|f| f.name().clone()).collect();
     let names = rewritten.display_names(names);
@@ -195,5 +198,6 @@ async fn plan(job: &Job, rewritten: &mut Rewritten) -> datafusion::error::Result
     let plan = state.statement_to_plan(rewritten.take_statement()).await?;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     read_only.verify_plan(&plan)?;
+    let plan = functions::resolve_json_casts(plan)?;
     Ok(DataFrame::new(state, plan))
 }

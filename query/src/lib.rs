@@ -1,4 +1,4 @@
-//! SQL over one store of the dedicated Logstore: segments and the unsealed tail as one read-only table.
+//! SQL and search over one store of the dedicated Logstore: segments and the unsealed tail as one read-only table.
 //! It must never write, and no other crate may build DataFusion: writing, recovery and verification do without SQL.
 //!
 //! Four locks keep it read-only: only one `SELECT`/`WITH` passes [`Query::run`], DataFusion's own options forbid
@@ -23,6 +23,7 @@
 mod cell;
 mod error;
 mod execute;
+mod functions;
 mod names;
 mod outputs;
 mod parse;
@@ -30,6 +31,7 @@ mod query;
 mod render;
 mod result;
 mod rewrite;
+pub mod search;
 mod table;
 
 pub use cell::Cell;
@@ -37,3 +39,5 @@ pub use error::{Error, Position, WriteError};
 pub use query::{Limits, MAX_SQL_BYTES, MAX_SQL_TOKENS, Query};
 pub use render::{Format, terminal_safe};
 pub use result::{QueryResult, ResultColumn, Summary};
+pub use rewrite::Dialect;
+pub use search::SearchFault;

@@ -9,11 +9,14 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, SetExpr};
 #[derive(Debug)]
 pub(crate) enum Output {
     Named(String),
+    /// An expression without a name, as written.
+    Unnamed(String),
     Wildcard,
 }
 
-/// The user's names for the engine's output columns, made unique.
-pub(crate) fn display_names(outputs: &[Output], engine: Vec<String>) -> Vec<String> {
+/// The user's names for the engine's output columns, made unique. An expression without a name is called as it is
+/// written, or `_col` and its place where columns are `numbered`.
+pub(crate) fn display_names(outputs: &[Output], engine: Vec<String>, numbered: bool) -> Vec<String> {
     let wildcards = outputs.iter().filter(|o| matches!(o, Output::Wildcard)).count();
     let fixed = outputs.len() - wildcards;
     let names = match (wildcards, engine.len().checked_sub(fixed)) {
@@ -25,6 +28,10 @@ pub(crate) fn display_names(outputs: &[Output], engine: Vec<String>) -> Vec<Stri
                     Output::Named(name) => {
                         engine.next();
                         names.push(name.clone());
+                    }
+                    Output::Unnamed(written) => {
+                        engine.next();
+                        names.push(if numbered { format!("_col{}", names.len()) } else { written.clone() });
                     }
                     Output::Wildcard => names.extend(engine.by_ref().take(wide)),
                 }

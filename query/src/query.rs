@@ -4,20 +4,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::catalog::TableProvider;
+use datafusion::catalog::memory::MemoryCatalogProviderList;
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use innertrail_logstore::{Snapshot, Store};
 
 use crate::execute::{self, Workers};
+use crate::functions;
 use crate::names::{Schema, TABLE};
+use crate::search::{self, Request, Search};
 use crate::table::LogTable;
-use crate::{Error, QueryResult};
+use crate::{Dialect, Error, QueryResult, parse};
 
-/// The longest SQL text in bytes.
+/// The longest text of a query in bytes, search and SQL together.
 pub const MAX_SQL_BYTES: usize = 64 * 1024;
 /// The most tokens of one SQL text; bounds how deep the engine recurses.
 pub const MAX_SQL_TOKENS: usize = 4096;
@@ -46,6 +52,7 @@ impl Default for Limits {
 /// A store at one moment, ready for queries. Queries may run from several threads, also from inside an async runtime.
 pub struct Query {
     context: SessionContext,
+    table: Arc<LogTable>,
     schema: Arc<Schema>,
     workers: Arc<Workers>,
     limits: Limits,
@@ -67,21 +74,63 @@ impl Query {
         let arrow = snapshot.schema(store);
         let logstore = format!("innertrail_{}", snapshot.trail());
         let schema = Arc::new(Schema::new(&arrow, [TABLE, store.name(), &logstore]));
-        let table = LogTable::new(snapshot, store)?;
-        let context = context(&limits).map_err(|e| Error::Internal { message: e.to_string() })?;
-        let registered = context.register_table(TABLE, Arc::new(table));
-        registered.map_err(|e| Error::Internal { message: e.to_string() })?;
+        let table = Arc::new(LogTable::new(snapshot, store)?);
+        let context = context(&limits).map_err(internal)?;
+        context.register_table(TABLE, Arc::clone(&table) as _).map_err(internal)?;
+        functions::register(&context);
         let workers = Arc::new(Workers::start(limits.threads).map_err(Error::Start)?);
-        Ok(Self { context, schema, workers, limits })
+        Ok(Self { context, table, schema, workers, limits })
     }
 
-    /// Runs one query. Returns when the result's columns are known; the rows follow as they are taken.
+    /// Runs one query: SQL, `search`, or `search | SQL`; [`crate::search`] says what a search is. A text that begins
+    /// with `SELECT` or `WITH` is SQL. Returns when the result's columns are known; the rows follow as they are taken.
+    ///
+    /// A search alone gives all columns, newest first, at most [`search::DEFAULT_LIMIT`] rows. SQL behind a `|` sees the
+    /// rows that match and no others, whatever it does with them.
     ///
     /// # Errors
     /// Any [`Error`] that is found before the first row; later ones come from the result.
-    pub fn run(&self, sql: &str) -> Result<QueryResult, Error> {
-        execute::start(&self.workers, self.context.clone(), Arc::clone(&self.schema), sql, self.limits)
+    pub fn run(&self, text: &str) -> Result<QueryResult, Error> {
+        self.run_as(text, Dialect::default())
     }
+
+    /// The same, with the habits of a dialect for SQL that stands alone; SQL behind a `|` has those of Log Service.
+    ///
+    /// # Errors
+    /// As [`Query::run`], and [`Error::Plan`] for a `LIMIT` that the dialect does not take.
+    pub fn run_as(&self, text: &str, dialect: Dialect) -> Result<QueryResult, Error> {
+        // Checked here, so that a text of any size costs nothing.
+        parse::check_size(text)?;
+        let start = |context: SessionContext, sql: &str, dialect: Dialect| {
+            execute::start(&self.workers, context, Arc::clone(&self.schema), sql, self.limits, dialect)
+        };
+        match Request::of(text, &self.schema)? {
+            Request::Sql => start(self.context.clone(), text, dialect),
+            Request::Search { search, sql } => start(self.searched(&search)?, &sql, Dialect::LOG_SERVICE),
+        }
+    }
+
+    /// The same engine with a table that holds only what matches.
+    fn searched(&self, search: &Search) -> Result<SessionContext, Error> {
+        let (filter, needs) = search::predicate(search, &self.schema, &self.table.schema())?;
+        let table = provider_as_source(Arc::new(self.table.narrowed(needs)));
+        let plan = LogicalPlanBuilder::scan(TABLE, table, None).and_then(|p| p.filter(filter)?.build());
+        let view = ViewTable::new(plan.map_err(internal)?, None);
+        // A catalog of its own: other queries run at the same time and see the whole table.
+        let state = SessionStateBuilder::new_from_existing(self.context.state())
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .with_config(self.context.copied_config().with_create_default_catalog_and_schema(true))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        // The copy lists every function once a name, aliases too, and the engine's own may come last.
+        functions::register(&context);
+        context.register_table(TABLE, Arc::new(view)).map_err(internal)?;
+        Ok(context)
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::Internal { message: error.to_string() }
 }
 
 fn context(limits: &Limits) -> datafusion::error::Result<SessionContext> {

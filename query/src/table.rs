@@ -1,6 +1,11 @@
 //! The one table: the snapshot's segments, then its tail. It must never offer a way to insert, and never list a
 //! directory: what the snapshot names is what is read.
+//!
+//! A table that a search narrowed reads of each segment only what its token index does not exclude. The index decides
+//! what is read, the search's own filter which rows match, so an index that names too much, or is not there, changes
+//! nothing but the time.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
@@ -11,17 +16,19 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path as ObjectPath;
+use datafusion::parquet::arrow::arrow_reader::RowSelection;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 use innertrail_logstore::{SEQ, SegmentRef, Snapshot, Store};
 
 use crate::Error;
+use crate::search::Needs;
 
 /// Segments and tail of one store as a table.
 #[derive(Debug)]
@@ -29,17 +36,53 @@ pub(crate) struct LogTable {
     snapshot: Snapshot,
     store: Store,
     schema: SchemaRef,
-    files: Vec<PartitionedFile>,
+    /// One for each segment of the snapshot.
+    files: Arc<Vec<PartitionedFile>>,
     /// Built at the first scan, then shared.
-    tail: OnceLock<Vec<RecordBatch>>,
+    tail: Arc<OnceLock<Vec<RecordBatch>>>,
+    /// What the rows that are wanted hold.
+    needs: Needs,
 }
 
 impl LogTable {
     /// Names the files; opens none.
     pub(crate) fn new(snapshot: Snapshot, store: Store) -> Result<Self, Error> {
         let schema = snapshot.schema(store);
-        let files = snapshot.segments(store).iter().map(|s| file(s, &schema)).collect::<Result<_, _>>()?;
-        Ok(Self { snapshot, store, schema, files, tail: OnceLock::new() })
+        let files: Vec<_> = snapshot.segments(store).iter().map(|s| file(s, &schema)).collect::<Result<_, _>>()?;
+        let (files, tail) = (Arc::new(files), Arc::new(OnceLock::new()));
+        Ok(Self { snapshot, store, schema, files, tail, needs: Needs::nothing() })
+    }
+
+    /// The same table for a reader who filters out every row without what `needs` says.
+    pub(crate) fn narrowed(&self, needs: Needs) -> Self {
+        Self {
+            snapshot: self.snapshot.clone(),
+            store: self.store,
+            schema: Arc::clone(&self.schema),
+            files: Arc::clone(&self.files),
+            tail: Arc::clone(&self.tail),
+            needs,
+        }
+    }
+
+    /// The files to read, and whether all of their rows are among them.
+    fn wanted_files(&self) -> (Vec<PartitionedFile>, bool) {
+        let mut whole = true;
+        let mut wanted = Vec::with_capacity(self.files.len());
+        for (segment, file) in self.snapshot.segments(self.store).iter().zip(self.files.iter()) {
+            match self.needs.rows(segment).and_then(|rows| selection(&rows, segment.rows)) {
+                None => wanted.push(file.clone()),
+                Some(selection) => {
+                    whole = false;
+                    if selection.selects_any() {
+                        let mut file = file.clone().with_extension(ParquetRowSelection::new(selection));
+                        file.statistics = file.statistics.map(|s| Arc::new(Arc::unwrap_or_clone(s).to_inexact()));
+                        wanted.push(file);
+                    }
+                }
+            }
+        }
+        (wanted, whole)
     }
 
     fn tail(&self) -> datafusion::error::Result<&[RecordBatch]> {
@@ -53,6 +96,7 @@ impl LogTable {
     fn scan_segments(
         &self,
         state: &dyn Session,
+        (wanted, whole): (Vec<PartitionedFile>, bool),
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
@@ -70,10 +114,12 @@ impl LogTable {
             .segments(self.store)
             .iter()
             .fold((u64::MAX, 0), |(first, rows), s| (first.min(s.first_seq), rows + s.rows));
-        let groups = FileGroup::new(self.files.clone()).split_files(state.config().target_partitions());
+        let known = statistics(&self.schema, first, rows);
+        let known = if whole { known } else { known.to_inexact() };
+        let groups = FileGroup::new(wanted).split_files(state.config().target_partitions());
         let config = FileScanConfigBuilder::new(url, Arc::new(source))
             .with_file_groups(groups)
-            .with_statistics(statistics(&self.schema, first, rows))
+            .with_statistics(known)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
@@ -102,8 +148,9 @@ impl TableProvider for LogTable {
         // limit below a filter would cut rows that the filter still wants.
         let limit = limit.filter(|_| filters.is_empty());
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(2);
-        if !self.files.is_empty() {
-            parts.push(self.scan_segments(state, projection, limit)?);
+        let (wanted, whole) = self.wanted_files();
+        if !wanted.is_empty() {
+            parts.push(self.scan_segments(state, (wanted, whole), projection, limit)?);
         }
         let tail = self.tail()?;
         if !tail.is_empty() || parts.is_empty() {
@@ -120,6 +167,18 @@ impl TableProvider for LogTable {
         // Inexact: the tail does not filter, so the engine keeps its own filter where it is needed.
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
+}
+
+/// The rows as a selection over a whole segment. `None` when that is all of it, or does not fit it.
+fn selection(rows: &[Range<u64>], total: u64) -> Option<RowSelection> {
+    let total = usize::try_from(total).ok()?;
+    let within = |r: &Range<u64>| {
+        let (start, end) = (usize::try_from(r.start).ok()?, usize::try_from(r.end).ok()?);
+        (start <= end && end <= total).then_some(start..end)
+    };
+    let rows: Vec<Range<usize>> = rows.iter().map(within).collect::<Option<_>>()?;
+    let whole = rows.iter().map(Range::len).sum::<usize>() == total;
+    (!whole).then(|| RowSelection::from_consecutive_ranges(rows.into_iter(), total))
 }
 
 fn file(segment: &SegmentRef, schema: &SchemaRef) -> Result<PartitionedFile, Error> {

@@ -1,11 +1,16 @@
 //! The query engine over small stores that the Logstore's own writer made.
 #![allow(clippy::unwrap_used)]
 
+mod cases {
+    mod search;
+    mod sls;
+}
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use innertrail_logstore::row::RowBuilder;
-use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, Snapshot, Store, Writer};
+use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, SealKey, Snapshot, Store, Writer};
 use innertrail_query::{Error, Format, Limits, Position, Query, WriteError, terminal_safe};
 
 const DAY_US: i64 = 86_400_000_000;
@@ -91,7 +96,7 @@ impl Logstore {
 }
 
 fn open(dir: &Path, columns: usize) -> Writer {
-    Writer::open(dir, "main", layout(columns), Options::default(), NOW).unwrap()
+    Writer::open(dir, "main", layout(columns), Options::new(SealKey::new("main", [7; 32]).unwrap()), NOW).unwrap()
 }
 
 fn text(query: &Query, sql: &str, format: Format) -> Result<String, Error> {

@@ -54,7 +54,10 @@ impl Seal {
         for store in Store::ALL {
             let (tree, leaves) = (&mut self.trees[store.place()], &mut self.leaves[store.place()]);
             for row in frame::rows(draft.parts, draft.rows, store) {
-                let row = RowRef::parse(row?.1).ok()?;
+                let row = row?.1;
+                // With its length, so that no byte can move from one row to the next.
+                chain.update(u32::try_from(row.len()).ok()?.to_le_bytes());
+                let row = RowRef::parse(row).ok()?;
                 let (before, after) = row.around_payload();
                 chain.update(before);
                 chain.update(after);

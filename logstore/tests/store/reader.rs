@@ -170,6 +170,9 @@ fn a_reader_changes_nothing_and_data_holds_parquet_alone() {
     700 log/data
     700 log/data/day=2026-11-12
     440 log/data/day=2026-11-12/seg-0000000000000000-1.parquet
+    700 log/index
+    700 log/index/day=2026-11-12
+    440 log/index/day=2026-11-12/seg-0000000000000000-1.tbf
     700 passthrough
     700 passthrough/data
     700 quarantine

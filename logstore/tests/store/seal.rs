@@ -164,7 +164,7 @@ fn each_hour_has_its_own_digest_and_each_digest_names_the_one_before() {
             assert_eq!(named.0, sha256(&std::fs::read(dir.join(named.1)).unwrap()), "{}", named.1);
         }
     }
-    assert_eq!(texts[2].lines().filter(|l| l.contains("  ")).count(), 2, "a segment and its leaf file");
+    assert_eq!(texts[2].lines().filter(|l| l.contains("  ")).count(), 3, "a segment, its index and its leaf file");
 }
 
 fn sha256(bytes: &[u8]) -> String {

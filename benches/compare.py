@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""The Logstore beside SQLite+FTS5, DuckDB and `gzip -dc | grep -F`, on the same events in one run.
+
+Prints CPU time and ratios; these machines are shared, so wall time says little. It must never compare different events
+or a warm reader with a cold one: every reader gets one unmeasured round first.
+
+    BENCH_EVENTS=1000000 python3 benches/compare.py TARGET/release/xtask TARGET/release/innertrail [WORK_FOLDER]
+
+Needs the wheel `duckdb`; without it that part is skipped, and says so.
+"""
+
+import glob
+import gzip
+import json
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+EVENTS = int(os.environ.get("BENCH_EVENTS", "1000000"))
+SQLITE_EVENTS = int(os.environ.get("BENCH_SQLITE_EVENTS", "100000"))
+BATCH = 1000
+ROUNDS = 5
+
+
+def children_cpu():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run(command, **options):
+    """CPU seconds, wall seconds and output of a process and its children."""
+    cpu, wall = children_cpu(), time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    if done.returncode not in (0, 1):
+        sys.exit(f"{command} failed: {done.stderr.decode()}")
+    return children_cpu() - cpu, time.perf_counter() - wall, done.stdout
+
+
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def lines(folder, most):
+    count = 0
+    for path in sorted(glob.glob(f"{folder}/**/*.gz", recursive=True)):
+        with gzip.open(path) as file:
+            for line in file:
+                yield line.rstrip(b"\n")
+                count += 1
+                if count == most:
+                    return
+
+
+def ingest(innertrail, folder, data):
+    cpu, wall, out = run([innertrail, "-q", "run", "--once", "--include", f"{folder}/**/*.gz", "--data-dir", data, "--format", "json"])
+    records = json.loads(out)["records"]
+    used = sum(os.path.getsize(p) for p in glob.glob(f"{data}/**/*", recursive=True) if os.path.isfile(p))
+    print(f"ingest   {records} events, {1e6 * cpu / records:.2f} us CPU an event with gunzip and plugin, {used / records:.1f} B an event on disk")
+    return 1e6 * cpu / records
+
+
+def sqlite_fts(folder, work):
+    """Four indexes and FTS5 without positions, one transaction a batch; parsing is not counted."""
+    db = sqlite3.connect(f"{work}/fts.db", isolation_level=None)
+    db.executescript(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+        "CREATE TABLE log(id TEXT UNIQUE, request TEXT, name TEXT, time TEXT, user TEXT, event TEXT);"
+        "CREATE INDEX a ON log(request); CREATE INDEX b ON log(name, time); CREATE INDEX c ON log(user);"
+        "CREATE VIRTUAL TABLE words USING fts5(event, content='', detail=none);"
+    )
+    used, count, batch = 0.0, 0, []
+
+    def flush():
+        nonlocal used, count
+        begin = time.process_time()
+        db.execute("BEGIN")
+        db.executemany("INSERT INTO log VALUES(?,?,?,?,?,?)", batch)
+        db.executemany("INSERT INTO words(rowid, event) VALUES(?,?)", [(count + i, row[5]) for i, row in enumerate(batch)])
+        db.execute("COMMIT")
+        used += time.process_time() - begin
+        count += len(batch)
+        batch.clear()
+
+    for line in lines(folder, SQLITE_EVENTS):
+        event = json.loads(line)
+        user = (event.get("userIdentity") or {}).get("userName", "")
+        batch.append((event["eventId"], event.get("requestId", ""), event["eventName"], event["eventTime"], user, line.decode()))
+        if len(batch) == BATCH:
+            flush()
+    flush()
+    db.close()
+    size = sum(os.path.getsize(p) for p in glob.glob(f"{work}/fts.db*"))
+    print(f"sqlite   {count} events with 4 indexes and FTS5: {1e6 * used / count:.2f} us CPU an event, {size / count:.0f} B an event")
+    return 1e6 * used / count
+
+
+QUERIES = {
+    "count": "SELECT count(*) AS n FROM log",
+    "group by": "SELECT eventName, count(*) AS n FROM log GROUP BY eventName ORDER BY n DESC LIMIT 10",
+    "histogram": "SELECT date_trunc('hour', eventTime) AS h, count(*) AS n FROM log GROUP BY 1 ORDER BY 1",
+    "name and day": "SELECT count(*) AS n FROM log WHERE eventName = 'DeleteBucket' AND eventTime >= TIMESTAMP '2026-06-03 00:00:00' AND eventTime < TIMESTAMP '2026-06-04 00:00:00'",
+}
+
+
+def queries(innertrail, data):
+    try:
+        import duckdb
+    except ImportError:
+        duckdb = None
+        print("SKIPPED: no duckdb wheel (pip install duckdb)")
+    base = median([run([innertrail, "query", "--data-dir", data, "SELECT 1 AS one LIMIT 1"])[0] for _ in range(ROUNDS)])
+    for name, sql in QUERIES.items():
+        ours, wall, theirs = [], [], []
+        for _ in range(ROUNDS + 1):
+            cpu, took, _ = run([innertrail, "query", "--data-dir", data, sql])
+            ours.append(cpu)
+            wall.append(took)
+        told = f"{name:14} whole process {1e3 * median(ours[1:]):7.1f} ms CPU, {1e3 * median(wall[1:]):7.1f} ms"
+        if duckdb:
+            con = duckdb.connect()
+            con.execute("SET threads TO 2; SET TimeZone='UTC'")
+            con.execute(f"CREATE VIEW log AS SELECT * FROM read_parquet('{data}/log/data/*/*.parquet')")
+            for _ in range(ROUNDS + 1):
+                begin = time.process_time()
+                con.execute(sql).fetchall()
+                theirs.append(time.process_time() - begin)
+            told += f"; DuckDB in its process {1e3 * median(theirs[1:]):7.1f} ms CPU; ratio {median(ours[1:]) / median(theirs[1:]):.2f}"
+        print("query    " + told)
+    print(f"query    (an empty one, mostly the start of the process: {1e3 * base:.1f} ms CPU)")
+
+
+def look_up(innertrail, folder, data):
+    picked = None
+    for number, line in enumerate(lines(folder, EVENTS)):
+        if number == EVENTS * 2 // 3:
+            picked = json.loads(line)
+            break
+    event, request = picked["eventId"], picked["requestId"]
+    grep = f"for f in $(find {folder} -name '*.gz'); do gzip -dc $f; done | grep -cF {request}"
+    raw, _, found = run(["sh", "-c", grep])
+    if int(found) < 1:
+        sys.exit("grep found nothing: the comparison is void")
+    asked = {
+        "event id": [innertrail, "query", "--data-dir", data, f"SELECT count(*) AS n FROM log WHERE eventId = '{event}'"],
+        "rare word": [innertrail, "query", "--data-dir", data, f"{request} | SELECT count(*) AS n"],
+    }
+    for name, command in asked.items():
+        run(command)
+        rounds = [run(command) for _ in range(ROUNDS)]
+        if b"1" not in rounds[0][2]:
+            sys.exit(f"{name}: not found")
+        cpu, wall = median([r[0] for r in rounds]), median([r[1] for r in rounds])
+        print(f"look-up  {name:10} {1e3 * cpu:.1f} ms CPU, {1e3 * wall:.1f} ms; gzip | grep {raw:.2f} s CPU: {raw / cpu:.0f} x")
+
+
+def verify(innertrail, data):
+    cpu, wall, out = run([innertrail, "verify", "--data-dir", data, "--format", "json"])
+    raw = json.loads(out)["raw_bytes"]
+    print(f"verify   {raw / cpu / 1e6:.0f} MB of raw events a CPU second ({cpu:.2f} s CPU, {wall:.2f} s)")
+
+
+def main():
+    xtask, innertrail = sys.argv[1:3]
+    work = sys.argv[3] if len(sys.argv) > 3 else tempfile.mkdtemp(prefix="innertrail-compare-")
+    folder, data = f"{work}/trail", f"{work}/data"
+    if not os.path.isdir(folder):
+        run([xtask, "generate", "--events", str(EVENTS), "--out", folder])
+    fresh = not os.path.isdir(data)
+    ours = ingest(innertrail, folder, data) if fresh else None
+    if ours:
+        print(f"         {sqlite_fts(folder, work) / ours:.1f} x less CPU than SQLite+FTS5, with gunzip, parsing and seal on our side only")
+    queries(innertrail, data)
+    look_up(innertrail, folder, data)
+    verify(innertrail, data)
+    if len(sys.argv) <= 3:
+        shutil.rmtree(work)
+
+
+main()
