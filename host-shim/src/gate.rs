@@ -10,6 +10,7 @@ use innertrail_logstore::{Transaction, Writer};
 use crate::accounting::push;
 use crate::clock;
 use crate::config::{Config, GateCodec};
+use crate::lifecycle::Custody;
 use crate::runtime::wit::transform::{Codec, Encoding, Fault, Frame, Provenance, Route, Routed};
 use crate::runtime::{Bisector, Input, RunError, RunStats};
 use crate::setup::{HostNative, Rooms, SetupError};
@@ -50,6 +51,8 @@ pub struct Gate {
     bisector: Bisector,
     native: HostNative,
     writer: Writer,
+    custody: Custody,
+    told: Vec<String>,
     trail: String,
     /// Bytes of the stream that were answered.
     offset: u64,
@@ -62,12 +65,14 @@ impl Gate {
     /// # Errors
     /// See [`SetupError`]; nothing was started then.
     pub fn open(config: &Config) -> Result<Self, SetupError> {
-        let Rooms { bisector, native, writer, .. } = Rooms::open(config)?;
+        let Rooms { bisector, native, writer, custody, told, .. } = Rooms::open(config, NAME)?;
         Ok(Self {
             codec: config.gate.codec,
             bisector,
             native,
             writer,
+            custody,
+            told,
             trail: config.trail.clone(),
             offset: 0,
             session: clock::now_us(),
@@ -78,6 +83,12 @@ impl Gate {
     #[must_use]
     pub fn status(&self) -> Status {
         Status::new(&self.trail, self.writer.state())
+    }
+
+    /// What people should know of the Logstore's lifecycle.
+    #[must_use]
+    pub fn told(&self) -> &[String] {
+        &self.told
     }
 
     /// What the component did wrong so far.
@@ -136,16 +147,18 @@ impl Gate {
             frames: &cut.frames,
         };
         let routed = self.bisector.run(&input, Encoding::Verbatim, &mut self.native)?;
-        self.keep(&routed, &cut)?;
+        self.keep(&routed, &cut, &origin)?;
         self.hand_back(&routed, output)?;
         Ok(cut.used)
     }
 
     /// Makes what was refused durable, and counts the rest.
-    fn keep(&mut self, routed: &Routed, cut: &Cut) -> Result<(), GateError> {
+    fn keep(&mut self, routed: &Routed, cut: &Cut, origin: &str) -> Result<(), GateError> {
         let refused = refused(routed);
         let mut txn: Transaction = self.writer.begin();
         push(&mut txn, &refused);
+        let now_us = clock::now_us();
+        self.custody.refused(&mut txn, &refused, origin, now_us);
         let kept: u64 = refused.entries.iter().map(|e| u64::from(e.consumed)).sum();
         txn.count(&format!("{SOURCE}{NAME}.bytes_in"), kept + refused.framing_bytes);
         txn.count(&format!("{SOURCE}{NAME}.records"), routed.entries.len() as u64);
@@ -156,7 +169,8 @@ impl Gate {
                 txn.count(&format!("{SOURCE}{NAME}.{counter}"), passed);
             }
         }
-        self.writer.commit(txn, clock::now_us())?;
+        self.writer.commit(txn, now_us)?;
+        self.custody.tick(&mut self.writer, now_us)?;
         Ok(())
     }
 

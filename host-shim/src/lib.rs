@@ -11,6 +11,7 @@ pub mod config;
 pub mod exit;
 pub mod fetch;
 pub mod gate;
+pub mod journal;
 pub mod layout;
 pub mod lifecycle;
 mod notice;

@@ -44,6 +44,8 @@ pub enum Notice<'a> {
     Note(&'a str, String),
     /// A source's new state.
     State(&'a str, String),
+    /// Something about the Logstore itself: enabled, days dropped.
+    Logstore(String),
     /// A commit is durable: records so far, input bytes so far.
     Progress(u64, u64),
 }

@@ -15,6 +15,8 @@ use crate::accounting::{broken_promises, frame, push};
 use crate::clock;
 use crate::config::{Config, Source};
 use crate::fetch::{self, Files};
+use crate::lifecycle::Custody;
+use crate::lifecycle::sources::Provider;
 pub use crate::notice::{Notice, PipelineError};
 use crate::running::{Answer, Next, Running, files, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
@@ -48,6 +50,8 @@ pub struct Pipeline {
     bisector: Bisector,
     native: HostNative,
     writer: Writer,
+    custody: Custody,
+    told: Vec<String>,
     txn: Transaction,
     begun: Instant,
     failed: BTreeMap<String, String>,
@@ -61,7 +65,7 @@ impl Pipeline {
     /// # Errors
     /// See [`SetupError`]; nothing was started then.
     pub fn open(config: &Config) -> Result<Self, SetupError> {
-        let Rooms { component, bisector, native, writer } = Rooms::open(config)?;
+        let Rooms { component, bisector, native, writer, custody, told } = Rooms::open(config, "run")?;
         let mut txn = writer.begin();
         if writer.state().checkpoint(TRANSFORM) != Some(config.transform_json().as_bytes()) {
             txn.checkpoint(TRANSFORM, config.transform_json().as_bytes());
@@ -73,6 +77,8 @@ impl Pipeline {
             native,
             txn,
             writer,
+            custody,
+            told,
             begun: Instant::now(),
             failed: BTreeMap::new(),
             states: BTreeMap::new(),
@@ -117,6 +123,8 @@ impl Pipeline {
                 next,
             });
         }
+        self.told.drain(..).for_each(|line| tell(Notice::Logstore(line)));
+        self.keep_up(tell)?;
         while !stop.load(Ordering::Relaxed) && sources.iter().any(|s| !matches!(s.next, Next::Over)) {
             self.turn(&mut sources, stop, tell)?;
         }
@@ -155,6 +163,7 @@ impl Pipeline {
         let interval = Duration::from_millis(self.config.logstore.commit_interval_ms);
         if idle || self.begun.elapsed() >= interval {
             self.commit(tell)?;
+            self.keep_up(tell)?;
         }
         if idle && !stop.load(Ordering::Relaxed) {
             let due = sources.iter().filter_map(|s| match s.next {
@@ -164,6 +173,15 @@ impl Pipeline {
             thread::sleep(due.min().unwrap_or_default().min(NAP));
         }
         Ok(())
+    }
+
+    /// What the Logstore needs from time to time. Nothing may wait to be committed: retention commits by itself.
+    fn keep_up(&mut self, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
+        let now_us = clock::now_us();
+        for line in self.custody.tick(&mut self.writer, now_us)? {
+            tell(Notice::Logstore(line));
+        }
+        Ok(self.writer.tick(now_us)?)
     }
 
     fn session(&self, name: &str) -> Result<Session, PipelineError> {
@@ -362,6 +380,7 @@ impl Pipeline {
             State::Failed(why) => ("failed", Some(why)),
             State::Finished => ("finished", None),
         };
+        self.custody.source_state(&mut self.txn, name, Provider::Local, state.into(), clock::now_us());
         if let State::Failed(why) = state {
             self.failed.insert(name.to_owned(), why.clone());
         }

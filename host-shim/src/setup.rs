@@ -10,7 +10,7 @@ use innertrail_logstore::{Options, Writer};
 use crate::clock;
 use crate::config::{Config, Interrupt};
 use crate::layout::{self, HostRows};
-use crate::lifecycle;
+use crate::lifecycle::{self, Custody, LifecycleError, Opening};
 use crate::runtime::wit::info::Description;
 use crate::runtime::wit::transform::Claim;
 use crate::runtime::{
@@ -49,6 +49,9 @@ pub enum SetupError {
     /// The key that seals.
     #[error(transparent)]
     SealKey(#[from] lifecycle::key::KeyError),
+    /// The Logstore is disabled, or what is remembered of its life cannot be read.
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
 }
 
 /// Starts the engine and loads the component that the configuration names.
@@ -119,16 +122,23 @@ pub(crate) struct Rooms {
     pub(crate) bisector: Bisector,
     pub(crate) native: HostNative,
     pub(crate) writer: Writer,
+    pub(crate) custody: Custody,
+    /// What people should know of the lifecycle.
+    pub(crate) told: Vec<String>,
 }
 
 impl Rooms {
     /// Starts the component and opens the Logstore of a configuration, recovering it where that is needed.
-    pub(crate) fn open(config: &Config) -> Result<Self, SetupError> {
+    pub(crate) fn open(config: &Config, by: &'static str) -> Result<Self, SetupError> {
         let component = component(config)?;
         let description = component.describe()?;
         let transform = Transform::open(&component, &config.transform_json())?;
-        let writer = writer(config, &description)?;
+        let mut writer = writer(config, &description)?;
+        let (dir, account) = (&config.data_dir, config.account.as_deref());
+        let opening = Opening { by, dir, retention_days: config.logstore.retention_days, account };
+        let (custody, told) = Custody::open(&mut writer, opening, clock::now_us())?;
         let native = HostNative { key: SealKey::open(&config.data_dir)?, rows: HostRows::new(writer.layout()) };
-        Ok(Self { component, bisector: Bisector::new(transform, BisectorConfig::default()), native, writer })
+        let bisector = Bisector::new(transform, BisectorConfig::default());
+        Ok(Self { component, bisector, native, writer, custody, told })
     }
 }

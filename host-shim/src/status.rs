@@ -5,8 +5,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use innertrail_logstore::State;
+use innertrail_logstore::{Error, Snapshot, State, Store};
 use serde::Serialize;
+
+use crate::lifecycle::told::{Kept, Life, Sealed};
+use crate::lifecycle::{self, told};
 
 /// Prefix of the counters of quarantine reasons.
 pub const REASON: &str = "reason.";
@@ -58,6 +61,17 @@ pub struct Status {
     pub trail: String,
     /// Name of the dedicated Logstore.
     pub logstore: String,
+    /// Enabled, paused or disabled; retention and holds. None of a Logstore that was never enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Life>,
+    /// Entries in the journal.
+    pub journal: u64,
+    /// What of each store is there. `innertrail status` only.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kept: BTreeMap<&'static str, Kept>,
+    /// How far the newest checkpoint reaches. `innertrail status` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Sealed>,
     /// Records in the dedicated Logstore.
     pub records: u64,
     /// Records passed through.
@@ -76,9 +90,28 @@ pub struct Status {
     pub bytes: Bytes,
     /// Whether every input byte is accounted for (invariant I7).
     pub conserved: bool,
+    /// What people are told of the lifecycle.
+    #[serde(skip)]
+    life_lines: Vec<(String, String)>,
 }
 
 impl Status {
+    /// Reads the counters, and adds what only the files tell: what is kept, and how far it is sealed.
+    ///
+    /// # Errors
+    /// The Logstore's.
+    pub fn of(snapshot: &Snapshot, now_us: i64) -> Result<Self, Error> {
+        let mut status = Self::new(snapshot.trail(), snapshot.state());
+        for store in Store::ALL {
+            if let Some(kept) = Kept::of(snapshot, store)? {
+                status.kept.insert(store.name(), kept);
+            }
+        }
+        // Right after a writer was killed in a rotation there is none; that is no reason to say nothing.
+        status.seal = snapshot.checkpoint().ok().and_then(|note| Sealed::of(&note, now_us));
+        Ok(status)
+    }
+
     /// Reads the counters.
     #[must_use]
     pub fn new(trail: &str, state: &State) -> Self {
@@ -96,9 +129,20 @@ impl Status {
         let quarantine: BTreeMap<String, u64> =
             state.counters.iter().filter_map(|(name, n)| Some((name.strip_prefix(REASON)?.to_owned(), *n))).collect();
         let reasons: u64 = quarantine.values().sum();
+        let life = lifecycle::State::read(state);
+        let life_lines = match &life {
+            Ok(Some(life)) => told::lines(life),
+            Ok(None) => vec![("state".to_owned(), "never enabled".to_owned())],
+            Err(error) => vec![("state".to_owned(), format!("unknown: {error}"))],
+        };
         Self {
             trail: trail.to_owned(),
             logstore: format!("innertrail_{trail}"),
+            lifecycle: life.ok().flatten().as_ref().map(Life::new),
+            journal: count("journal.records"),
+            kept: BTreeMap::new(),
+            seal: None,
+            life_lines,
             records: count("log.records"),
             passthrough: count("passthrough.records"),
             conserved: bytes.input == out && reasons == count("quarantine.records"),
@@ -119,6 +163,16 @@ impl Status {
             let _ = writeln!(out, "{name:<22}{value}");
         };
         line("dedicated Logstore", &self.logstore);
+        for (name, value) in &self.life_lines {
+            line(name, value);
+        }
+        if let Some(kept) = self.kept.get("log") {
+            line("kept", &format!("{} records, {} to {}", kept.records, kept.first_day, kept.last_day));
+        }
+        if let Some(seal) = &self.seal {
+            line("sealed", &seal.told());
+        }
+        line("journal", &format!("{} entries", self.journal));
         line("records", &self.records);
         line("passed through", &self.passthrough);
         line("in quarantine", &self.quarantine.values().sum::<u64>());

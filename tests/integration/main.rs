@@ -9,6 +9,7 @@ mod faults;
 mod fixtures;
 mod gate;
 mod harness;
+mod lifecycle;
 mod refusals;
 mod run;
 mod tail;

@@ -2,6 +2,8 @@
 //!
 //! Must never open a file, read the environment or decide anything beyond the form of a value.
 
+mod lifecycle;
+
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -9,6 +11,11 @@ use clap_complete::Shell;
 
 use crate::config::{self, DEFAULT_DATA_DIR, GateCodec};
 use crate::exit;
+
+pub use lifecycle::{
+    CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
+    RetentionCommand, RetentionSetArgs, VerifyArgs,
+};
 
 /// The configuration file that is read when none is named, in the working directory.
 pub const DEFAULT_CONFIG: &str = "innertrail.yaml";
@@ -45,6 +52,7 @@ pub struct GlobalArgs {
 pub enum Command {
     /// Pull operation logs from the sources and seal them in the dedicated Logstore
     ///
+    /// A Logstore that was never enabled is enabled first, with 180 days of retention or what the configuration says.
     /// With --config the sources of that file are read. With --include, and no file, the named files are: everything
     /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration.
     Run(RunArgs),
@@ -62,8 +70,40 @@ pub enum Command {
     ///
     /// Each PATH is a folder of fixtures, or one fixture. Exits with 1 if any differs.
     Test(TestArgs),
+    /// Make the Logstore of a trail, or enable it again, and say how long it keeps records
+    ///
+    /// Without --retention records are kept for 180 days. Enabling again sets 180 days too, unless that would shorten what
+    /// is kept: then it stays. The entitlement and the account are recorded as given and never checked with Alibaba
+    /// Cloud; whether an account is overdue or not entitled is known once a source says so. Prints the public key and a
+    /// checkpoint: keep both somewhere else.
+    Enable(EnableArgs),
+    /// Append nothing to a Logstore any more
+    ///
+    /// `run` and `gate` refuse it until it is enabled again. What it holds stays until it expires, and stays readable.
+    Disable(DisableArgs),
+    /// Show or change for how long records are kept
+    #[command(subcommand)]
+    Retention(RetentionCommand),
+    /// Keep days from being dropped, however old they are
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// Say what a Logstore holds, how far the sources are, and what stands still
     Status(StatusArgs),
+    /// Check that nothing in a Logstore, or in an export, was changed, added, removed or reordered
+    ///
+    /// Reads files only, and may run beside `innertrail run`. Without --public-key the key is taken from the folder
+    /// itself, which proves that the files fit together but not who sealed them. Only a checkpoint that was kept
+    /// elsewhere shows that the whole folder was put back to an older state or signed anew. Exits with 1 if anything is
+    /// found.
+    Verify(VerifyArgs),
+    /// Copy sealed days of the dedicated Logstore, with what proves them, into a folder
+    Export(ExportArgs),
+    /// Print the newest checkpoint, to be kept somewhere else
+    Checkpoint(CheckpointArgs),
+    /// Print the proof that an event is in the dedicated Logstore
+    ///
+    /// A text after c2sp.org/tlog-proof: the event's index, the hashes on its way to the root, and the signed checkpoint.
+    Proof(ProofArgs),
     /// Ask a Logstore with SQL
     ///
     /// The Logstore is opened read-only; it may be in use by `innertrail run` at the same time.
@@ -305,6 +345,19 @@ pub enum Store {
     Quarantine,
     /// What passed untouched
     Passthrough,
+    /// What was done to the Logstore
+    Journal,
+}
+
+impl From<Store> for innertrail_logstore::Store {
+    fn from(store: Store) -> Self {
+        match store {
+            Store::Log => Self::Log,
+            Store::Quarantine => Self::Quarantine,
+            Store::Passthrough => Self::Passthrough,
+            Store::Journal => Self::Journal,
+        }
+    }
 }
 
 fn data_dir(text: &str) -> Result<PathBuf, String> {
@@ -340,7 +393,11 @@ mod tests {
             insta::assert_snapshot!("help", root.render_long_help().to_string());
             for command in root.get_subcommands_mut().filter(|command| command.get_name() != "help") {
                 let name = format!("help_{}", command.get_name());
-                insta::assert_snapshot!(name, command.render_long_help().to_string());
+                insta::assert_snapshot!(name.clone(), command.render_long_help().to_string());
+                for below in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+                    let name = format!("{name}_{}", below.get_name());
+                    insta::assert_snapshot!(name, below.render_long_help().to_string());
+                }
             }
         });
     }
@@ -381,7 +438,20 @@ mod tests {
     fn wrong_lines_are_refused_as_usage() {
         let table = [
             ("", ErrorKind::MissingSubcommand),
-            ("verify", ErrorKind::InvalidSubcommand),
+            ("seal", ErrorKind::InvalidSubcommand),
+            ("enable --retention 0", ErrorKind::ValueValidation),
+            ("enable --retention 3651", ErrorKind::ValueValidation),
+            ("enable --retention 90 --profile pci", ErrorKind::ArgumentConflict),
+            ("enable --config c --trail main-trail", ErrorKind::ArgumentConflict),
+            ("enable --account 12x", ErrorKind::ValueValidation),
+            ("retention set", ErrorKind::MissingRequiredArgument),
+            ("retention set 90 --profile pci", ErrorKind::ArgumentConflict),
+            ("retention set 90 --grace 0", ErrorKind::ValueValidation),
+            ("hold set case", ErrorKind::MissingRequiredArgument),
+            ("hold set case --reason x --from today", ErrorKind::ValueValidation),
+            ("verify --export a --data-dir b", ErrorKind::ArgumentConflict),
+            ("export --from 2026-01-01 --to 2026-01-02", ErrorKind::MissingRequiredArgument),
+            ("proof", ErrorKind::MissingRequiredArgument),
             ("run --config a --include b", ErrorKind::ArgumentConflict),
             ("run --trail oss-audit", ErrorKind::MissingRequiredArgument),
             ("run --include a --trail main", ErrorKind::ValueValidation),

@@ -17,6 +17,7 @@ pub(super) fn run(args: &GateArgs, log: &Log) -> Outcome {
         config.gate.codec = codec;
     }
     let gate = Gate::open(&config)?;
+    gate.told().iter().for_each(|line| log.line("info", line));
     let refused = gate.status().quarantine.values().sum::<u64>();
     if log.verbose {
         log.line("info", &format!("the gate is open; {refused} records are in quarantine so far"));

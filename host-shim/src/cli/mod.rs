@@ -4,13 +4,21 @@
 
 pub mod args;
 mod check;
+mod checkpoint;
+mod disable;
+mod enable;
 mod explain;
+mod export;
 mod fixtures;
 mod gate;
+mod hold;
+mod proof;
 mod query;
+mod retention;
 mod run;
 mod status;
 mod tail;
+mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -20,6 +28,7 @@ use innertrail_query::terminal_safe;
 
 use crate::config::{Config, ConfigError};
 use crate::exit;
+use crate::lifecycle::LifecycleError;
 use crate::setup::SetupError;
 use args::{Args, Command, GlobalArgs, LogFormat};
 
@@ -41,6 +50,15 @@ impl From<ConfigError> for Failure {
 impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         Self::Usage(error.into())
+    }
+}
+
+impl From<LifecycleError> for Failure {
+    fn from(error: LifecycleError) -> Self {
+        match error {
+            LifecycleError::Logstore(_) => Self::Runtime(error.into()),
+            _ => Self::Usage(error.into()),
+        }
     }
 }
 
@@ -70,7 +88,15 @@ pub fn main() -> ExitCode {
         Command::Gate(args) => gate::run(&args, &log),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => fixtures::run(&args),
+        Command::Enable(args) => enable::run(&args),
+        Command::Disable(args) => disable::run(&args),
+        Command::Retention(command) => retention::run(&command),
+        Command::Hold(command) => hold::run(&command),
         Command::Status(args) => status::run(&args),
+        Command::Verify(args) => verify::run(&args, &log),
+        Command::Export(args) => export::run(&args, &log),
+        Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Proof(args) => proof::run(&args),
         Command::Query(args) => query::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Explain(args) => explain::run(&args),

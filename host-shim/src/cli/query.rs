@@ -4,19 +4,15 @@ use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use innertrail_logstore::{Snapshot, Store};
+use innertrail_logstore::Snapshot;
 use innertrail_query::{Format, Limits, Query};
 
-use super::args::{self, QueryArgs, QueryFormat};
+use super::args::{QueryArgs, QueryFormat};
 use super::{Failure, Outcome};
 use crate::exit;
 
 pub(super) fn run(args: &QueryArgs) -> Outcome {
-    let store = match args.store {
-        args::Store::Log => Store::Log,
-        args::Store::Quarantine => Store::Quarantine,
-        args::Store::Passthrough => Store::Passthrough,
-    };
+    let store = args.store.into();
     let format = match args.format {
         QueryFormat::Text => Format::Text,
         QueryFormat::Json => Format::Json,

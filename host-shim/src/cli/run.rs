@@ -76,6 +76,7 @@ fn watch(pipeline: &mut Pipeline, stop: &AtomicBool, log: &Log) -> Result<(), Pi
             aside(bar.as_ref(), || log.line("info", &format!("source {source} is {state}")));
         }
         Notice::State(..) => {}
+        Notice::Logstore(line) => aside(bar.as_ref(), || log.line("info", &line)),
         Notice::Progress(records, bytes) => {
             if let Some(bar) = &bar {
                 bar.set_position(bytes);

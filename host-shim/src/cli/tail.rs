@@ -17,7 +17,7 @@ use innertrail_logstore::{Layout, Snapshot, Store, StoredRow, Value};
 use innertrail_query::terminal_safe;
 use serde_json::json;
 
-use super::args::{self, TailArgs, TailFormat};
+use super::args::{TailArgs, TailFormat};
 use super::{Failure, Outcome, explain, json_safe, run};
 use crate::clock::now_us;
 use crate::exit;
@@ -41,11 +41,7 @@ const CHECKPOINT: Duration = Duration::from_secs(1);
 const LEASE_US: i64 = 10_000_000;
 
 pub(super) fn run(args: &TailArgs) -> Outcome {
-    let store = match args.store {
-        args::Store::Log => Store::Log,
-        args::Store::Quarantine => Store::Quarantine,
-        args::Store::Passthrough => Store::Passthrough,
-    };
+    let store: Store = args.store.into();
     if args.format == TailFormat::NativeJson && store != Store::Log {
         return Err(Failure::Usage(anyhow!("--format native_json is for the dedicated Logstore; use json")));
     }

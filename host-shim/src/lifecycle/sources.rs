@@ -1,0 +1,155 @@
+//! Why a source stands still, told apart: a bill that is not paid, a right that is missing, a limit, or a source that is
+//! gone. Each calls for somebody else, and one of them has a date on which the provider deletes data.
+//!
+//! Must never guess a cause: a source that stands still and does not say why is paused for another reason.
+
+use serde::{Deserialize, Serialize};
+
+use super::day::DAY_US;
+use crate::runtime::wit::source::State as Said;
+
+/// What the four causes have in common: somebody has to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The account has a bill that is not paid; the provider stopped the service and will delete the data.
+    Overdue,
+    /// The account has no right to the service or to these logs.
+    NotEntitled,
+    /// The provider refuses for a while because of a quota.
+    Throttled,
+    /// The project, Logstore or bucket is not there any more.
+    SourceGone,
+    /// Paused, and the source did not name one of the four.
+    Other,
+}
+
+impl Cause {
+    const ALL: [Self; 5] = [Self::Overdue, Self::NotEntitled, Self::Throttled, Self::SourceGone, Self::Other];
+
+    /// The word for it, in JSON and in front of a source's reason.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overdue => "overdue",
+            Self::NotEntitled => "not_entitled",
+            Self::Throttled => "throttled",
+            Self::SourceGone => "source_gone",
+            Self::Other => "other",
+        }
+    }
+
+    /// Cause and reason of a pause. A source says which of the four it is by its word and a colon in front of the
+    /// reason: `overdue: 401 Unauthorized, the service has been forbidden`.
+    #[must_use]
+    pub fn of(said: &str) -> (Self, &str) {
+        let (word, why) = said.split_once(':').unwrap_or((said, ""));
+        match Self::ALL.into_iter().find(|cause| cause.name() == word.trim()) {
+            Some(cause) => (cause, why.trim()),
+            None => (Self::Other, said),
+        }
+    }
+}
+
+/// Who keeps the data that a source reads, and so how long it survives a stop for an unpaid bill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// Files of this machine: nobody else deletes them.
+    Local,
+    /// Log Service: the project and all its logs are reclaimed 7 days after the stop
+    /// (AlibabaCloudDocs/sls, "service status after an overdue payment").
+    LogService,
+    /// OSS: all data is deleted 15 days after the stop (AlibabaCloudDocs/oss, page of the same subject).
+    ObjectStorage,
+}
+
+impl Provider {
+    /// When data that the source holds is deleted, counted from a stop that was seen at `since_us`. The service may have
+    /// been stopped before anybody looked, so it is the latest moment, not the earliest.
+    #[must_use]
+    pub fn data_dies_us(self, cause: Cause, since_us: i64) -> Option<i64> {
+        let days = match (cause, self) {
+            (Cause::Overdue, Self::LogService) => 7,
+            (Cause::Overdue, Self::ObjectStorage) => 15,
+            _ => return None,
+        };
+        Some(since_us.saturating_add(days * DAY_US))
+    }
+}
+
+/// What a source says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceState<'a> {
+    /// It reads, waits for more, or has read everything.
+    Going,
+    /// It cannot go on by itself for now, and says why.
+    Paused(&'a str),
+    /// It will not go on. That is the source's own failure and says nothing about the account.
+    Failed,
+}
+
+impl<'a> From<&'a Said> for SourceState<'a> {
+    fn from(said: &'a Said) -> Self {
+        match said {
+            Said::Running | Said::Idle | Said::Finished => Self::Going,
+            Said::Paused(why) => Self::Paused(why),
+            Said::Failed(_) => Self::Failed,
+        }
+    }
+}
+
+/// A source that is paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Which of the causes.
+    pub cause: Cause,
+    /// The source's own words. Hostile text.
+    pub why: String,
+    /// Since when, microseconds UTC.
+    pub since_us: i64,
+    /// The latest moment at which the provider deletes what was not read yet, microseconds UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_dies_us: Option<i64>,
+}
+
+/// A change worth an entry in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transition {
+    /// It stands still, or for another reason than before.
+    Paused(Paused),
+    /// It goes on after this pause.
+    Resumed(Paused),
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_by_its_word_and_never_guessed() {
+        for (said, cause, why) in [
+            ("overdue: 403 ProjectForbidden", Cause::Overdue, "403 ProjectForbidden"),
+            ("not_entitled: not opened: ask", Cause::NotEntitled, "not opened: ask"),
+            ("throttled", Cause::Throttled, ""),
+            ("source_gone:x", Cause::SourceGone, "x"),
+            ("other: x", Cause::Other, "x"),
+            ("the bill is overdue", Cause::Other, "the bill is overdue"),
+            ("Overdue: x", Cause::Other, "Overdue: x"),
+            ("", Cause::Other, ""),
+        ] {
+            assert_eq!(Cause::of(said), (cause, why), "{said}");
+        }
+    }
+
+    #[test]
+    fn only_an_unpaid_bill_has_a_date_and_files_have_none() {
+        let days = |provider: Provider, cause| provider.data_dies_us(cause, 0).map(|us| us / DAY_US);
+        assert_eq!(days(Provider::LogService, Cause::Overdue), Some(7));
+        assert_eq!(days(Provider::ObjectStorage, Cause::Overdue), Some(15));
+        assert_eq!(days(Provider::Local, Cause::Overdue), None);
+        for cause in [Cause::NotEntitled, Cause::Throttled, Cause::SourceGone, Cause::Other] {
+            assert_eq!(days(Provider::LogService, cause), None, "{cause:?}");
+        }
+    }
+}
