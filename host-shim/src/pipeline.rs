@@ -3,8 +3,9 @@
 //! A checkpoint goes into the same transaction as the records it covers, so it never passes the last durable record
 //! (I2), and a crash at any moment leaves counts as if it had not been. Nothing is acknowledged before the fsync (I1).
 
+mod abandon;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,28 +21,16 @@ use crate::lifecycle::sources::Provider;
 pub use crate::notice::{Notice, PipelineError};
 use crate::running::{Answer, Next, Running, files, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
-use crate::runtime::wit::transform::{Codec, Encoding, Fault, Frame, Provenance};
-use crate::runtime::{Bisector, CallError, Input, LoadedComponent, Poisoned, RunStats, Session};
+use crate::runtime::wit::transform::{Codec, Encoding, Frame, Provenance};
+use crate::runtime::{Bisector, CallError, Input, LoadedComponent, RunStats, Session};
 use crate::setup::{HostNative, Rooms, SetupError};
-use crate::status::{FRAMING_BYTES, REASON, SOURCE, STATE, Status, TRANSFORM};
+use crate::status::{FRAMING_BYTES, SOURCE, STATE, Status, TRANSFORM};
 
 /// Longest sleep between two looks at whether to stop.
 const NAP: Duration = Duration::from_millis(50);
 
-/// Bytes of an abandoned file that go into one quarantine record.
-const ABANDONED_PIECE: u32 = 1 << 20;
-
-/// Bytes of an abandoned file that are kept in memory for one transaction.
-const ABANDONED_AT_ONCE: usize = 32 << 20;
-
 /// When a file that could not be read is tried again.
 const READ_AGAIN: Duration = Duration::from_secs(5);
-
-/// Why a file could not be kept raw.
-enum AbandonError {
-    Read(std::io::Error),
-    Commit(PipelineError),
-}
 
 /// The rooms, wired.
 pub struct Pipeline {
@@ -237,47 +226,14 @@ impl Pipeline {
         source.session = self.session(&source.name)?;
         match self.abandon(source, &path, &error) {
             Ok(()) => source.next = Next::Step(Box::new(Answer::Abandoned(path))),
-            Err(AbandonError::Commit(error)) => return Err(error),
-            Err(AbandonError::Read(why)) => {
+            Err(abandon::AbandonError::Commit(error)) => return Err(error),
+            Err(abandon::AbandonError::Read(why)) => {
                 tell(Notice::Note(&source.name, format!("cannot read {path}: {why}; tried again in a while")));
                 source.failed_at = None;
                 source.next = Next::Wake(Instant::now() + READ_AGAIN);
             }
         }
         Ok(())
-    }
-
-    /// Keeps a file raw, piece by piece. The transaction ends with the position behind it, which the session gives next,
-    /// unless the file is too large for one.
-    fn abandon(&mut self, source: &mut Running, path: &str, error: &CallError) -> Result<(), AbandonError> {
-        let (mut offset, detail) = (0, error.to_string());
-        loop {
-            let (bytes, end) =
-                source.files.read(Path::new(path), offset, ABANDONED_PIECE).map_err(AbandonError::Read)?;
-            if !bytes.is_empty() {
-                let poisoned = Poisoned {
-                    bytes,
-                    source: &source.name,
-                    origin: path,
-                    offset,
-                    fault: Fault::Poison,
-                    detail: &detail,
-                };
-                let row = self.native.rows.poison(&poisoned);
-                let len = bytes.len() as u64;
-                self.txn.push(innertrail_logstore::Store::Quarantine, &row, len);
-                self.txn.count(&format!("{REASON}poison"), 1);
-                self.count(&source.name, "bytes_in", len);
-                self.count(&source.name, "records", 1);
-                offset += len;
-            }
-            if end {
-                return Ok(());
-            }
-            if self.txn.bytes() >= ABANDONED_AT_ONCE {
-                self.commit(&mut |_| {}).map_err(AbandonError::Commit)?;
-            }
-        }
     }
 
     fn carry_out(

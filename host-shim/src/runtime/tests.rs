@@ -33,7 +33,7 @@ fn guest() -> &'static [u8] {
 fn runtime() -> Runtime {
     Runtime::new(RuntimeConfig {
         memory_limit: 32 << 20,
-        deadline: Duration::from_millis(30),
+        deadline: Duration::from_millis(100),
         ..RuntimeConfig::default()
     })
     .unwrap()
@@ -149,7 +149,7 @@ fn every_tenth_frame_panics_and_no_neighbour_is_lost() {
 fn an_endless_loop_is_stopped() {
     let (stats, native) = survives(&marked(20, "!loop", |i| i == 13), "!loop");
     assert!(stats.deadlines >= 2 && stats.traps == 0, "{stats:?}");
-    assert!(native.details[0].contains("within 30 ms"), "{:?}", native.details);
+    assert!(native.details[0].contains("within 100 ms"), "{:?}", native.details);
 }
 
 #[test]
@@ -168,9 +168,9 @@ fn a_call_is_stopped_within_its_deadline_and_two_ticks() {
     let start = Instant::now();
     let error = transform.run(&batch, Encoding::Row).unwrap_err();
     let took = start.elapsed();
-    eprintln!("a deadline of 30 ms stopped the call after {took:?}");
+    eprintln!("a deadline of 100 ms stopped the call after {took:?}");
     assert!(matches!(error, CallError::Deadline { .. }), "{error}");
-    assert!(took >= Duration::from_millis(30), "{took:?}");
+    assert!(took >= Duration::from_millis(100), "{took:?}");
     // Generous, because the machine may be busy: what matters is that it ends at all, and soon.
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(transform.run(&batch, Encoding::Row).unwrap_err(), CallError::Dead);
