@@ -20,7 +20,9 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use innertrail_logstore::index::{TokenIndex, TokenIndexBuilder, rows_in_ranges};
 use innertrail_logstore::row::RowBuilder;
-use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, Snapshot, Store, StoredRow, Transaction, Writer};
+use innertrail_logstore::{
+    Column, Encoding, Kind, Layout, Options, SealKey, Snapshot, Store, StoredRow, Transaction, Writer,
+};
 
 const NOW: i64 = 1_794_524_400_000_000;
 /// So many words stand in one event each. One alone may meet a false positive, or be spared it.
@@ -160,7 +162,9 @@ fn fill(dir: &Path, events: u64) -> u64 {
         .spawn()
         .unwrap();
     let mut lines = std::io::BufWriter::with_capacity(1 << 20, gzip.stdin.take().unwrap());
-    let mut writer = Writer::open(&dir.join("d"), "bench", layout(), Options::default(), NOW).unwrap();
+    let mut writer =
+        Writer::open(&dir.join("d"), "bench", layout(), Options::new(SealKey::new("bench", [7; 32]).unwrap()), NOW)
+            .unwrap();
     let (mut random, mut json, mut builder) = (Random(7), String::new(), RowBuilder::new());
     let (mut txn, mut raw) = (Transaction::default(), 0);
     for n in 0..events {

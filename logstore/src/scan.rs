@@ -118,7 +118,7 @@ pub(crate) fn each_text(segment: &SegmentRef, name: &str, mut each: impl FnMut(&
 /// The rows of the segment that may hold `text`, by its token index; all of them when it has none.
 fn candidates(segment: &SegmentRef, text: &str) -> Result<Vec<Range<u64>>, Error> {
     let path = segment.index_path();
-    let Some(index) = TokenIndex::open_if_there(&path)? else { return Ok(vec![0..segment.rows]) };
+    let Some(index) = TokenIndex::open_if_there(&path)? else { return Ok(std::iter::once(0..segment.rows).collect()) };
     if index.rows() != segment.rows {
         let what = format!("it was made for {} rows, its segment has {}", index.rows(), segment.rows);
         return Err(Error::corrupt(&path, 0, what));

@@ -383,7 +383,7 @@ fn root(mut index: u64, size: u64, leaf: [u8; 32], path: &[[u8; 32]]) -> [u8; 32
     for sibling in path {
         if index % 2 == 1 || index == last {
             hash = node(*sibling, hash);
-            while index % 2 == 0 && index != 0 {
+            while index.is_multiple_of(2) && index != 0 {
                 (index, last) = (index / 2, last / 2);
             }
         } else {

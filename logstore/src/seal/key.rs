@@ -36,7 +36,7 @@ impl SealKey {
         }
         let public = SigningKey::from_bytes(&seed).verifying_key();
         let id = key_id(&name, &[&[ED25519], public.as_bytes().as_slice()].concat());
-        let private = BASE64_STANDARD.encode(&[&[ED25519], seed.as_slice()].concat());
+        let private = BASE64_STANDARD.encode([&[ED25519], seed.as_slice()].concat());
         Self::from_secret_text(&format!("PRIVATE+KEY+{name}+{id:08x}+{private}"))
     }
 

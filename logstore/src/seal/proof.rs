@@ -129,14 +129,17 @@ impl<'a> Nodes<'a> {
     fn leaf(&self, index: u64) -> Result<Hash, Error> {
         let kept = self.snapshot.first_kept(self.store);
         let first = (index - index % TILE_WIDTH as u64).max(kept);
-        let mut blocks = self.blocks.borrow_mut();
-        if !blocks.contains_key(&first) {
-            let wanted = TILE_WIDTH - (first % TILE_WIDTH as u64) as usize;
-            let rows = self.snapshot.scan_rows(self.store, first, wanted)?;
-            blocks.insert(first, rows.iter().map(|row| record_hash(&row.payload)).collect());
+        let within = (index - first) as usize;
+        let missing = || Error::Proof(format!("record {index} is not there"));
+        if let Some(block) = self.blocks.borrow().get(&first) {
+            return block.get(within).copied().ok_or_else(missing);
         }
-        let leaf = blocks.get(&first).and_then(|block| block.get((index - first) as usize));
-        leaf.copied().ok_or_else(|| Error::Proof(format!("record {index} is not there")))
+        let wanted = TILE_WIDTH - (first % TILE_WIDTH as u64) as usize;
+        let rows = self.snapshot.scan_rows(self.store, first, wanted)?;
+        let block: Vec<Hash> = rows.iter().map(|row| record_hash(&row.payload)).collect();
+        let leaf = block.get(within).copied().ok_or_else(missing);
+        self.blocks.borrow_mut().insert(first, block);
+        leaf
     }
 }
 

@@ -70,7 +70,7 @@ fn client_text(number: u64) -> String {
             char::from(ALPHABET[usize::from_str_radix(&six, 2).unwrap()])
         })
         .collect();
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text

@@ -110,9 +110,9 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &to)
+            copy(&entry.path(), &to);
         } else {
-            std::fs::copy(entry.path(), to).map(drop).unwrap()
+            std::fs::copy(entry.path(), to).map(drop).unwrap();
         }
     }
 }

@@ -153,11 +153,11 @@ impl Calls {
         if let Some((_, why)) = ABSENT.iter().find(|(absent, _)| *absent == name) {
             return Err(misuse(&format!("the function {name} is not there: {why}; it stands"), at));
         }
-        if let Some(args) = plain_args(function) {
-            if let Some(words) = self.words(function, &name, &args, at)? {
-                *expr = words;
-                return Ok(());
-            }
+        if let Some(args) = plain_args(function)
+            && let Some(words) = self.words(function, &name, &args, at)?
+        {
+            *expr = words;
+            return Ok(());
         }
         if known().contains(&name) {
             return Ok(());

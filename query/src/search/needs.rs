@@ -27,7 +27,7 @@ impl Needs {
     }
 
     /// Needs of rows that match both.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: &Self) -> Self {
         if other.is_nothing() || self.0.len() * other.0.len() > MAX_ALTERNATIVES {
             return self;
         }

@@ -85,7 +85,7 @@ impl Builder<'_> {
             let matcher = Matcher::new(together, false, EVENT_DECODINGS);
             built.push((self.ask(&normal.join(" and "), Question::Text(matcher), &self.entry), needs));
         }
-        let both = built.into_iter().reduce(|(a, m), (b, n)| (a.and(b), m.and(n)));
+        let both = built.into_iter().reduce(|(a, m), (b, n)| (a.and(b), m.and(&n)));
         Ok(both.unwrap_or_else(|| (lit(true), Needs::nothing())))
     }
 

@@ -116,7 +116,7 @@ fn unescape(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
-        let (decoded, len) = escape(rest[at..].as_bytes());
+        let (decoded, len) = escape(&rest.as_bytes()[at..]);
         out.push(decoded);
         rest = &rest[at + len..];
     }
