@@ -6,7 +6,7 @@ or a warm reader with a cold one: every reader gets one unmeasured round first.
 
     BENCH_EVENTS=1000000 python3 benches/compare.py TARGET/release/xtask TARGET/release/innertrail [WORK_FOLDER]
 
-Needs the wheel `duckdb`; without it that part is skipped, and says so.
+Needs the wheels `duckdb` and `pytz`; without them that part is skipped, and says so.
 """
 
 import glob
@@ -113,7 +113,7 @@ def queries(innertrail, data):
         import duckdb
     except ImportError:
         duckdb = None
-        print("SKIPPED: no duckdb wheel (pip install duckdb)")
+        print("SKIPPED: no duckdb wheel (pip install duckdb pytz)")
     base = median([run([innertrail, "query", "--data-dir", data, "SELECT 1 AS one LIMIT 1"])[0] for _ in range(ROUNDS)])
     for name, sql in QUERIES.items():
         ours, wall, theirs = [], [], []
