@@ -104,7 +104,7 @@ pub enum Command {
     ///
     /// A text after c2sp.org/tlog-proof: the event's index, the hashes on its way to the root, and the signed checkpoint.
     Proof(ProofArgs),
-    /// Ask a Logstore with SQL
+    /// Ask a Logstore: `search | SQL`, a search, or one SELECT
     ///
     /// The Logstore is opened read-only; it may be in use by `innertrail run` at the same time.
     Query(QueryArgs),
@@ -214,7 +214,7 @@ pub struct QueryArgs {
     /// Most rows that are printed; what is left out is said on standard error
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub max_rows: u64,
-    /// The query, one SELECT
+    /// The query: `serviceName:Oss and not errorCode:* | SELECT count(1)`, a search alone, or one SELECT
     #[arg(value_name = "SQL")]
     pub sql: String,
 }

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Format, RunArgs};
-use super::{Failure, Log, Outcome, draws_progress};
+use super::{Failure, Log, Outcome, draws_progress, json_safe};
 use crate::config::{Config, Source};
 use crate::exit;
 use crate::pipeline::{Notice, Pipeline, PipelineError};
@@ -28,7 +28,7 @@ pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     let mut out = io::stdout().lock();
     match args.format {
         Format::Text => out.write_all(status.text().as_bytes())?,
-        Format::Json => writeln!(out, "{}", serde_json::to_string(&status).map_err(io::Error::from)?)?,
+        Format::Json => writeln!(out, "{}", json_safe(&serde_json::to_string(&status).map_err(io::Error::from)?))?,
     }
     out.flush()?;
     closed.map_err(|e: PipelineError| Failure::Runtime(e.into()))?;
