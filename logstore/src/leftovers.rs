@@ -12,8 +12,8 @@ use crate::segment::{self, SegmentRef};
 use crate::{Error, Store, durable};
 
 /// Removes the segments below what retention has left and beyond the sealed end (their rows are in the log), and a
-/// digest that no state went with.
-pub(crate) fn remove(home: &Home, sealed: &Sealed) -> Result<(), Error> {
+/// digest that no state went with, unless it is to be replaced: it may be the only one that names the layout.
+pub(crate) fn remove(home: &Home, sealed: &Sealed, digest_is_replaced: bool) -> Result<(), Error> {
     for store in Store::ALL {
         let (kept, end) = (sealed.kept[store.place()], sealed.state.next(store));
         let mut segments = segment::list(&home.dir, store)?;
@@ -26,7 +26,7 @@ pub(crate) fn remove(home: &Home, sealed: &Sealed) -> Result<(), Error> {
         }
     }
     let path = digest::path(&home.dir, sealed.digest + 1);
-    if path.exists() {
+    if path.exists() && !digest_is_replaced {
         unlink(home, &path)?;
         durable::sync_parent(home.disk.as_ref(), &path)?;
     }

@@ -39,7 +39,7 @@ pub(crate) fn open(dir: &Path, trail: &str, layout: Layout, options: Options, no
     let removed_files = empty_tmp(home.disk.as_ref(), dir)?;
     let Base { sealed, link, new_format } = settle_state(&home, &options.key, new_format, now_us)?;
     settle_key(&home, &options.key)?;
-    leftovers::remove(&home, &sealed)?;
+    leftovers::remove(&home, &sealed, new_format.is_some())?;
     let segments = segment::list_sealed(dir, Store::Log, sealed.kept[0], sealed.state.next(Store::Log))?;
     for store in &Store::ALL[1..] {
         segment::list_sealed(dir, *store, sealed.kept[store.place()], sealed.state.next(*store))?;
@@ -153,8 +153,10 @@ struct Base {
 /// digest and its first state here.
 fn settle_state(home: &Home, key: &SealKey, new_format: Option<Format>, now_us: i64) -> Result<Base, Error> {
     if let Some(sealed) = Sealed::read(&home.dir)? {
-        let link = digest::check(&home.dir, sealed.digest)?;
-        return Ok(Base { sealed, link, new_format });
+        let (link, ahead) = digest::check(&home.dir, sealed.digest)?;
+        // The layout on the disk is named by no digest that counts: a rotation names it again.
+        let unsigned = if ahead { Format::read(&home.dir)? } else { None };
+        return Ok(Base { sealed, link, new_format: new_format.or(unsigned) });
     }
     if holds_records(&home.dir)? {
         let path = home.dir.join("state.json");

@@ -119,21 +119,24 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// Reads digest `number` back, checks that it names this `state.json` and `format.json`, and returns its link.
 ///
-/// `format.json` may already be the one of the digest after it: a rotation that brought a new layout was cut short.
-pub(crate) fn check(dir: &Path, number: u64) -> Result<Link, Error> {
+/// `format.json` may already be the one of the digest after it: a rotation that brought a new layout was cut short. Then
+/// the second value is true, and that digest must stay until another one names the layout.
+pub(crate) fn check(dir: &Path, number: u64) -> Result<(Link, bool), Error> {
     let bytes = must_read(&path(dir, number))?;
     let text = String::from_utf8_lossy(&bytes);
     let next = read_file(&path(dir, number + 1))?.unwrap_or_default();
     let next = String::from_utf8_lossy(&next);
+    let mut ahead = false;
     for (name, also) in [("state", ""), ("format", &*next)] {
         let file = dir.join(format!("{name}.json"));
         let wanted = format!("{name} {}", to_hex(&sha256(&must_read(&file)?)));
-        if !text.lines().chain(also.lines()).any(|line| line == wanted) {
+        ahead = !text.lines().any(|line| line == wanted);
+        if ahead && !also.lines().any(|line| line == wanted) {
             let what = format!("it is not the file that {} names", path(dir, number).display());
             return Err(Error::corrupt(&file, 0, what));
         }
     }
-    Ok(Link { number, sha256: sha256(&bytes) })
+    Ok((Link { number, sha256: sha256(&bytes) }, ahead))
 }
 
 fn must_read(path: &Path) -> Result<Vec<u8>, Error> {

@@ -3,7 +3,7 @@
 use innertrail_logstore::row::RowBuilder;
 use innertrail_logstore::{Column, Encoding, Error, Kind, Snapshot, Store, Transaction, Value, Writer};
 
-use crate::support::{NOW, events, expected, layout, open, plain};
+use crate::support::{CountdownDisk, NOW, events, expected, layout, open, plain, unsynced};
 
 #[test]
 fn appended_columns_are_null_in_older_rows() {
@@ -76,4 +76,32 @@ fn moved_retyped_or_badly_named_columns_are_refused() {
     let mut hints = layout();
     hints.columns[1].encoding = Encoding::Plain;
     Writer::open(&dir, "main", hints, plain(), NOW).unwrap();
+}
+
+/// The story: a crash between the new format.json and the state that goes with it left a layout that no digest named
+/// once the next start had tidied up, and the start after that refused the directory.
+#[test]
+fn a_crash_at_any_operation_of_a_new_layout_never_locks_the_directory() {
+    let mut wider = layout();
+    wider.columns.push(Column::new("added", Kind::Text, Encoding::Plain));
+    for at in 0.. {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("d");
+        let mut writer = Writer::open(&dir, "main", layout(), unsynced(plain()), NOW).unwrap();
+        writer.commit(events([1, 2]), NOW).unwrap();
+        drop(writer);
+        let (disk, _) = CountdownDisk::new(at, std::io::ErrorKind::Other);
+        let mut options = plain();
+        options.disk = disk;
+        let whole = Writer::open(&dir, "main", wider.clone(), options, NOW).is_ok();
+        for _ in 0..2 {
+            let writer = Writer::open(&dir, "main", wider.clone(), unsynced(plain()), NOW);
+            let writer = writer.unwrap_or_else(|e| panic!("after operation {at}: {e}"));
+            assert_eq!((writer.state().next(Store::Log), writer.layout()), (2, &wider), "after operation {at}");
+        }
+        if whole {
+            assert!(at > 20, "{at} operations");
+            return;
+        }
+    }
 }
