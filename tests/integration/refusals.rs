@@ -110,9 +110,13 @@ fn what_is_no_logstore_and_what_is_no_query() {
     run(&["run", "--once", "--config", &path], 0);
     let data = dir.path().join("data");
     let data = data.to_str().unwrap();
-    for sql in
-        ["DROP TABLE log", "INSERT INTO log VALUES (1)", "SELECT nope FROM log", "SELECT 1 FRM", "COPY log TO 'x.csv'"]
-    {
+    for sql in [
+        "DROP TABLE log",
+        "INSERT INTO log VALUES (1)",
+        "SELECT nope FROM log",
+        "SELECT count(1 FROM log",
+        "COPY log TO 'x.csv'",
+    ] {
         let (_, err) = run(&["query", "--data-dir", data, sql], 2);
         assert!(err.starts_with("error: "), "{sql}: {err}");
     }
