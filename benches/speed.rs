@@ -12,10 +12,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use innertrail_host_shim::config::Config;
+use innertrail_host_shim::layout;
 use innertrail_host_shim::runtime::wit::transform::{Batch, Codec, Encoding, Frame, Provenance, Route, Routed};
 use innertrail_host_shim::runtime::{
     ComponentSource, EMBEDDED, Interrupt, LoadedComponent, Runtime, RuntimeConfig, Transform,
 };
+use innertrail_logstore::{Options, SealKey, Transaction, Writer};
 use innertrail_plugin::event::row::RowWriter;
 use xtask::generate::{Generator, Plan};
 
@@ -28,6 +30,9 @@ fn main() {
     let wanted = |name: &str| filter.is_empty() || filter.iter().any(|f| name.contains(f.as_str()));
     if wanted("sandbox") {
         sandbox();
+    }
+    if wanted("keep") {
+        keep(std::env::var("BENCH_EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(200_000));
     }
     if wanted("run") {
         let events = std::env::var("BENCH_EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(200_000);
@@ -73,12 +78,15 @@ fn batches(events: usize) -> (Vec<Cut>, usize) {
     (cuts, bytes)
 }
 
-fn transform(interrupt: Interrupt) -> Transform {
+fn component(interrupt: Interrupt) -> LoadedComponent {
     let config = RuntimeConfig { interrupt, deadline: Duration::from_secs(5), ..RuntimeConfig::default() };
     let runtime = Runtime::new(config).unwrap();
-    let component = LoadedComponent::load(&runtime, &ComponentSource::Embedded(EMBEDDED)).unwrap();
+    LoadedComponent::load(&runtime, &ComponentSource::Embedded(EMBEDDED)).unwrap()
+}
+
+fn transform(component: &LoadedComponent) -> Transform {
     let config = Config::default_for_quickstart(Some("main-trail"), vec!["-".to_owned()], None).unwrap();
-    Transform::open(&component, &config.transform_json()).unwrap()
+    Transform::open(component, &config.transform_json()).unwrap()
 }
 
 fn in_sandbox(transform: &mut Transform, cut: &Cut, encoding: Encoding) -> Routed {
@@ -97,8 +105,8 @@ fn in_sandbox(transform: &mut Transform, cut: &Cut, encoding: Encoding) -> Route
 fn sandbox() {
     const EVENTS: usize = 60_000;
     let (cuts, bytes) = batches(EVENTS);
-    let mut epoch = transform(Interrupt::Epoch);
-    let mut free = transform(Interrupt::None);
+    let mut epoch = transform(&component(Interrupt::Epoch));
+    let mut free = transform(&component(Interrupt::None));
     let native = innertrail_plugin::transform::Transform::open(
         &Config::default_for_quickstart(Some("main-trail"), vec!["-".to_owned()], None).unwrap().transform_json(),
     )
@@ -161,6 +169,52 @@ fn natively(rooms: &innertrail_plugin::transform::Transform, cut: &Cut) -> usize
         sealed: &[],
     };
     rooms.run(&batch, batch::Encoding::Row).data.len()
+}
+
+/// The Logstore alone, on the rows that the component makes of the events of `cargo xtask generate --seed 7`: what
+/// keeping an event costs on top of the plugin. Seal, token index, segments and one fsync for 1,000 events included.
+fn keep(events: usize) {
+    const NOW: i64 = 1_793_000_000_000_000;
+    const COMMIT: usize = 1_000;
+    let dir = scratch("keep");
+    let component = component(Interrupt::Epoch);
+    let mut transform = transform(&component);
+    let columns = layout::of(&component.describe().unwrap());
+    let options = Options::new(SealKey::new("main-trail", [7; 32]).unwrap());
+    let mut writer = Writer::open(&dir.join("data"), "main-trail", columns, options, NOW).unwrap();
+    let (cuts, bytes) = batches(events);
+    let (mut commit, mut plugin, mut kept, mut txn) = (0, 0, 0, Transaction::default());
+    for cut in &cuts {
+        let begun = cpu_ns();
+        let routed = in_sandbox(&mut transform, cut, Encoding::Row);
+        plugin += cpu_ns() - begun;
+        let mut from = 0;
+        for entry in &routed.entries {
+            let to = entry.end as usize;
+            txn.push(layout::store(entry.route), &routed.data[from..to], u64::from(entry.consumed));
+            from = to;
+            if txn.rows() == COMMIT {
+                let begun = cpu_ns();
+                writer.commit(std::mem::take(&mut txn), NOW).unwrap();
+                commit += cpu_ns() - begun;
+            }
+        }
+        kept += routed.entries.len();
+    }
+    let begun = cpu_ns();
+    writer.commit(txn, NOW).unwrap();
+    writer.close(NOW).unwrap();
+    commit += cpu_ns() - begun;
+    assert_eq!(kept, events);
+    let per = |ns: u64| ns as f64 / events as f64 / 1e3;
+    println!(
+        "keep, {events} events of {} B, {COMMIT} a commit: {:.2} us CPU/event on top of the plugin's {:.2}, {:.1} B/event on disk",
+        bytes / events,
+        per(commit),
+        per(plugin),
+        size(&dir.join("data")) as f64 / events as f64
+    );
+    fs::remove_dir_all(&dir).unwrap();
 }
 
 /// A folder for one measurement, removed at the end.

@@ -2,7 +2,7 @@
 //!
 //! `INNERTRAIL_PREBUILT_COMPONENT=<path>` takes a file instead, for packagers and for machines without the WASM target.
 
-use innertrail_component_build::{ComponentSpec, build};
+use innertrail_component_build::{ComponentSpec, build, folder_beside};
 use std::env;
 use std::error::Error;
 use std::fs;
@@ -80,14 +80,7 @@ fn from_source(out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
     Ok(build(ComponentSpec {
         workspace_root: root,
         package: "innertrail-plugin",
-        target_dir: &component_dir(out_dir),
+        target_dir: &folder_beside(out_dir, "component"),
         features: &[],
     })?)
-}
-
-/// `<target>/component`: one folder for every profile, so that dev, release and clippy build the component once, and not
-/// the outer target folder itself, whose lock the outer cargo holds.
-fn component_dir(out_dir: &Path) -> PathBuf {
-    let target = out_dir.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    target.unwrap_or(out_dir).join("component")
 }

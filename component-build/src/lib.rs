@@ -7,7 +7,7 @@
 mod cargo;
 mod encode;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The target of the core module: no WASI and no host functions, hence nothing to import.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -76,6 +76,17 @@ pub enum Error {
     },
 }
 
+/// A folder below the outer cargo's target folder: one for every profile, so that dev, release and clippy build the
+/// component once, and not the target folder itself, whose lock the outer cargo holds. `out_dir` is `OUT_DIR` of a build
+/// script, `<target>[/<triple>]/<profile>/build/<package>/out`.
+///
+/// Cargo marks a target folder that it makes with `CACHEDIR.TAG`, but not one that it finds; there the place is counted.
+#[must_use]
+pub fn folder_beside(out_dir: &Path, name: &str) -> PathBuf {
+    let tagged = out_dir.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    tagged.or_else(|| out_dir.ancestors().nth(4)).unwrap_or(out_dir).join(name)
+}
+
 /// Builds the component and gives the path of the file, `<target_dir>/<package>.component.wasm`.
 ///
 /// A second call without a change costs the nested cargo's freshness check and one encoding, and leaves the file and its
@@ -89,4 +100,27 @@ pub fn build(spec: ComponentSpec<'_>) -> Result<PathBuf, Error> {
     let path = spec.target_dir.join(format!("{}.component.wasm", spec.package));
     encode::write_if_changed(&path, &component)?;
     Ok(path)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A target folder that was made before cargo came (as `mkdir -p` in a CI script does) has no `CACHEDIR.TAG`. Tests
+    /// that looked for the tag alone failed there, and each profile built a component of its own.
+    #[test]
+    fn a_target_folder_is_found_with_and_without_its_tag() {
+        let target = std::env::temp_dir().join(format!("innertrail-target-{}", std::process::id()));
+        let out = target.join("release/build/innertrail-host-shim-0123/out");
+        std::fs::create_dir_all(&out).unwrap();
+        assert_eq!(folder_beside(&out, "component"), target.join("component"));
+        let crossed = target.join("x86_64-unknown-linux-gnu/release/build/a-1/out");
+        std::fs::create_dir_all(&crossed).unwrap();
+        assert_eq!(folder_beside(&crossed, "c"), target.join("x86_64-unknown-linux-gnu/c"));
+        std::fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
+        assert_eq!(folder_beside(&out, "component"), target.join("component"));
+        assert_eq!(folder_beside(&crossed, "c"), target.join("c"));
+        std::fs::remove_dir_all(&target).unwrap();
+    }
 }

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringArray, TimestampMicrosecondBuilder};
+use arrow::array::{ArrayBuilder, ArrayRef, BinaryArray, BinaryBuilder, Int64Builder, RecordBatch, StringArray, TimestampMicrosecondBuilder};
 use arrow::datatypes::SchemaRef;
 
 use crate::layout::{Kind, Layout};
 use crate::row::{RowRef, Slot};
 use crate::{Error, RowFault, Store};
 
-/// Rows of one batch at most.
-pub(crate) const BATCH_ROWS: usize = 4_096;
+/// Rows of one batch at most: with events of ordinary length it stays in the second cache until it is encoded.
+const BATCH_ROWS: usize = 1_024;
 /// Row bytes of one batch at most, give or take one row.
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
@@ -102,14 +102,12 @@ impl BatchBuilder {
         arrays.push(Arc::new(self.received.finish()));
         for builder in &mut self.columns {
             arrays.push(match builder {
-                ColumnBuilder::Text(b) => Arc::new(StringArray::try_from_binary(b.finish())?),
+                ColumnBuilder::Text(b) => Arc::new(StringArray::try_from_binary(take(b))?),
                 ColumnBuilder::Integer(b) => Arc::new(b.finish()),
                 ColumnBuilder::Timestamp(b) => Arc::new(b.finish()),
             });
         }
-        // Room for as much again: a builder that grows step by step copies all it holds at each step.
-        let room = BinaryBuilder::with_capacity(self.rows, self.payload.values_slice().len());
-        let payload = std::mem::replace(&mut self.payload, room).finish();
+        let payload = take(&mut self.payload);
         arrays.push(if self.text_payload {
             Arc::new(StringArray::try_from_binary(payload)?)
         } else {
@@ -119,6 +117,12 @@ impl BatchBuilder {
         self.bytes = 0;
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
     }
+}
+
+/// What a builder holds. It keeps room for as much again: one that grows step by step copies all it holds at each step.
+fn take(builder: &mut BinaryBuilder) -> BinaryArray {
+    let room = BinaryBuilder::with_capacity(builder.len(), builder.values_slice().len());
+    std::mem::replace(builder, room).finish()
 }
 
 fn number(bytes: &[u8]) -> Option<i64> {

@@ -140,6 +140,7 @@ fn write_segments(home: &Home, generation: u64, from: [u64; STORES]) -> Result<(
             lane.take(&frame, day).map_err(|e| e.at(&path))?;
         }
         frames += 1;
+        reader.reuse(frame);
     }
     let mut finished = Vec::new();
     for lane in lanes {

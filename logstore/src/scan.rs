@@ -14,12 +14,14 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 
-use crate::batch::BATCH_ROWS;
 use crate::index::TokenIndex;
 use crate::segment::SegmentRef;
 use crate::{Error, Layout};
 
 type Reader = ParquetRecordBatchReaderBuilder<File>;
+
+/// Rows that are decoded at once.
+const READ_ROWS: usize = 4_096;
 
 /// The value of one lifted column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +68,7 @@ fn open(segment: &SegmentRef) -> Result<Reader, Error> {
 }
 
 fn build(reader: Reader, segment: &SegmentRef) -> Result<ParquetRecordBatchReader, Error> {
-    reader.with_batch_size(BATCH_ROWS).build().map_err(|e| Error::parquet(&segment.path, e))
+    reader.with_batch_size(READ_ROWS).build().map_err(|e| Error::parquet(&segment.path, e))
 }
 
 /// Place of a top-level column in the file.

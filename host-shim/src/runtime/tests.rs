@@ -5,7 +5,7 @@
 use super::wit::source::{Action, CheckpointParam, FileBytes, Outcome};
 use super::wit::transform::{Claim, Codec, Encoding, Fault, Frame, Provenance, Reason, Route, Routed};
 use super::*;
-use innertrail_component_build::{ComponentSpec, build};
+use innertrail_component_build::{ComponentSpec, build, folder_beside};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -15,11 +15,7 @@ fn guest() -> &'static [u8] {
     static GUEST: OnceLock<Vec<u8>> = OnceLock::new();
     GUEST.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../component-build/test-guest");
-        let target = Path::new(env!("OUT_DIR"))
-            .ancestors()
-            .find(|folder| folder.join("CACHEDIR.TAG").is_file())
-            .unwrap()
-            .join("component-test");
+        let target = folder_beside(Path::new(env!("OUT_DIR")), "component-test");
         let path = build(ComponentSpec {
             workspace_root: &root,
             package: "innertrail-test-guest",

@@ -8,12 +8,12 @@
 //!
 //! ```
 //! use innertrail_logstore::consumer::{Groups, GroupOptions, Lease, Reader, ReaderOptions};
-//! # use innertrail_logstore::{row::RowBuilder, Column, Encoding, Kind, Layout, Options, Store, Writer};
+//! # use innertrail_logstore::{row::RowBuilder, Column, Encoding, Kind, Layout, Options, SealKey, Store, Writer};
 //! # let parent = std::env::temp_dir().join(format!("consumer-doc-{}", std::process::id()));
 //! # let dir = parent.join("d"); std::fs::create_dir_all(&parent).unwrap();
 //! # let layout = Layout { columns: vec![Column::new("eventId", Kind::Text, Encoding::Plain)], key: Some(0) };
 //! # let now_us = 1_800_000_000_000_000;
-//! # let mut writer = Writer::open(&dir, "main", layout, Options::new(SealKey::generate()?), now_us)?;
+//! # let mut writer = Writer::open(&dir, "main", layout, Options::new(SealKey::new("main", [7; 32])?), now_us)?;
 //! # let mut builder = RowBuilder::new();
 //! # builder.begin(br#"{"eventId":"e-1"}"#);
 //! # let mut txn = writer.begin();
@@ -22,7 +22,7 @@
 //! # writer.seal_tail(now_us)?;
 //! let mut reader = Reader::open(&dir, ReaderOptions::default())?;
 //! let groups = Groups::open(&dir)?;
-//! groups.create("siem", Store::Log, GroupOptions::new(SealKey::generate()?), now_us)?;
+//! groups.create("siem", Store::Log, GroupOptions::default(), now_us)?;
 //! assert!(matches!(groups.heartbeat("siem", "worker-1", now_us)?, Lease::Held { .. }));
 //! let from = groups.get("siem")?.cursor.unwrap_or(reader.begin(Store::Log));
 //! let page = reader.pull(from, 1000, 1 << 20)?;
