@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayBuilder, ArrayRef, BinaryArray, BinaryBuilder, Int64Builder, RecordBatch, StringArray, TimestampMicrosecondBuilder};
+use arrow::array::{
+    ArrayBuilder, ArrayRef, BinaryArray, BinaryBuilder, Int64Builder, RecordBatch, StringArray,
+    TimestampMicrosecondBuilder,
+};
 use arrow::datatypes::SchemaRef;
 
 use crate::layout::{Kind, Layout};

@@ -66,7 +66,15 @@ impl WalReader {
             ));
         }
         let offset = if id.is_some() { FILE_HEADER as u64 } else { 0 };
-        Ok(Some(Self { file: BufReader::with_capacity(1 << 16, file), path, id, len, offset, number: 0, spare: Vec::new() }))
+        Ok(Some(Self {
+            file: BufReader::with_capacity(1 << 16, file),
+            path,
+            id,
+            len,
+            offset,
+            number: 0,
+            spare: Vec::new(),
+        }))
     }
 
     pub(crate) fn id(&self) -> Option<WalId> {
