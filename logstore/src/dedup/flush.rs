@@ -119,10 +119,10 @@ impl DedupIndex {
     }
 }
 
-fn open<'a>(
-    run: &'a mut Option<RunBuilder>,
+fn open(
+    run: &mut Option<RunBuilder>,
     create: impl FnOnce() -> Result<RunBuilder, Error>,
-) -> Result<&'a mut RunBuilder, Error> {
+) -> Result<&mut RunBuilder, Error> {
     match run {
         Some(run) => Ok(run),
         none => Ok(none.insert(create()?)),

@@ -261,3 +261,112 @@ impl Entries<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::build::RunBuilder;
+    use super::*;
+    use crate::Layout;
+    use crate::durable::OsDisk;
+    use crate::rotate::Home;
+
+    const SALT: Salt = Salt([7; 16]);
+
+    fn home(dir: &Path) -> Home {
+        for folder in ["tmp", "log", "log/ids"] {
+            std::fs::create_dir(dir.join(folder)).unwrap();
+        }
+        let layout = Arc::new(Layout { columns: Vec::new(), key: None });
+        Home { dir: dir.to_path_buf(), disk: Arc::new(OsDisk), layout }
+    }
+
+    fn write(home: &Home, number: u64, entries: &[Entry]) -> RunId {
+        let mut builder = RunBuilder::create(home, number, SALT).unwrap();
+        entries.iter().for_each(|entry| builder.push(*entry).unwrap());
+        builder.finish(home).unwrap()
+    }
+
+    fn read(run: &Run) -> Result<Vec<Entry>, Damage> {
+        let (mut entries, mut found) = (run.entries(), Vec::new());
+        while let Some(entry) = entries.next()? {
+            found.push(entry);
+        }
+        Ok(found)
+    }
+
+    /// Keys that lie apart, keys that share their first 32 bits over many blocks, the least and the greatest key.
+    fn entries() -> Vec<Entry> {
+        let mut keys: Vec<Key> = (0..3_000u32).map(|n| SALT.key(&n.to_le_bytes())).collect();
+        keys.extend((0..900).map(|n| (0x8000_0000 << 48) + 2 * n));
+        keys.extend((0..900).map(|n| (0x8000_0000 << 48) + ((3 * n) << 30)));
+        keys.extend([0, (1 << KEY_BITS) - 1]);
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().enumerate().map(|(n, key)| Entry::new(key, n as u16)).collect()
+    }
+
+    #[test]
+    fn every_key_is_found_with_its_epoch_and_no_neighbour_of_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let home = home(parent.path());
+        let all = entries();
+        for (number, len) in [0, 1, 2, 168, 169, 170, all.len()].into_iter().enumerate() {
+            let entries = &all[all.len() - len..];
+            let run = Run::open(&super::super::folder(&home), write(&home, number as u64, entries), SALT).unwrap();
+            assert_eq!(read(&run).unwrap(), entries);
+            for entry in entries {
+                assert_eq!(run.find(entry.key()), Ok(Some(entry.epoch())));
+                for neighbour in [entry.key().saturating_sub(1), (entry.key() + 1).min((1 << KEY_BITS) - 1)] {
+                    let there =
+                        entries.binary_search_by_key(&neighbour, |e| e.key()).ok().map(|at| entries[at].epoch());
+                    assert_eq!(run.find(neighbour), Ok(there));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_flip_of_any_byte_is_noticed_or_harmless_and_so_is_every_cut() {
+        let parent = tempfile::tempdir().unwrap();
+        let home = home(parent.path());
+        let folder = super::super::folder(&home);
+        let entries: Vec<Entry> = (0..200u32).map(|n| Entry::new(Key::from(n) << 70, n as u16)).collect();
+        let id = write(&home, 1, &entries);
+        let at = path(&folder, 1);
+        let whole = std::fs::read(&at).unwrap();
+        assert_eq!(whole.len(), 2 * BLOCK + 2 * 4 + TRAILER);
+        let put = |bytes: &[u8]| {
+            std::fs::remove_file(&at).unwrap();
+            std::fs::write(&at, bytes).unwrap();
+        };
+        for flipped in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[flipped] ^= 1 << (flipped % 8);
+            put(&bytes);
+            let Ok(run) = Run::open(&folder, id, SALT) else { continue };
+            assert!(flipped < 2 * BLOCK, "byte {flipped} is not in a block");
+            assert!(read(&run).is_err(), "byte {flipped}");
+            // The other block still answers; the damaged one does not.
+            let damaged = entries.iter().filter(|entry| match run.find(entry.key()) {
+                Ok(found) => found != Some(entry.epoch()),
+                Err(_) => false,
+            });
+            assert_eq!(damaged.count(), 0, "byte {flipped}: a wrong answer");
+            assert!(run.find(entries[199 * (flipped / BLOCK)].key()).is_err(), "byte {flipped}");
+        }
+        for cut in 0..whole.len() {
+            put(&whole[..cut]);
+            assert!(Run::open(&folder, id, SALT).is_err(), "a cut at {cut}");
+        }
+        // Blocks that change places, and the file of another run.
+        let swapped = [&whole[BLOCK..2 * BLOCK], &whole[..BLOCK], &whole[2 * BLOCK..]].concat();
+        put(&swapped);
+        assert!(read(&Run::open(&folder, id, SALT).unwrap()).is_err());
+        write(&home, 2, &entries);
+        std::fs::rename(path(&folder, 2), &at).unwrap();
+        assert!(Run::open(&folder, id, SALT).is_err());
+    }
+}
