@@ -22,6 +22,9 @@ use crate::{Committed, Error, Layout, State, Store, Transaction, recover, wal};
 /// A checkpoint goes to its own file at most this often, in microseconds.
 const CHECKPOINT_US: i64 = 1_000_000;
 
+/// Frames of a write-ahead log at most: opening signs each of them again.
+const FRAMES: u64 = 8_192;
+
 /// When the tail becomes segments, and through which disk.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -253,7 +256,7 @@ impl Writer {
     fn must_seal_first(&self, txn: &Transaction, now_us: i64) -> bool {
         let rows = self.wal.rows + txn.rows() as u64;
         let bytes = self.wal.len + (HEADER + txn.frame_bytes()) as u64;
-        let full = rows > self.options.segment_rows || bytes > self.options.segment_bytes;
+        let full = rows > self.options.segment_rows || bytes > self.options.segment_bytes || self.wal.frames >= FRAMES;
         self.wal.frames > 0 && (full || self.wal.hour != Some(hour_of(now_us)))
     }
 

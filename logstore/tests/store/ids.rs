@@ -41,9 +41,9 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &to)
+            copy(&entry.path(), &to);
         } else {
-            std::fs::copy(entry.path(), to).map(drop).unwrap()
+            std::fs::copy(entry.path(), to).unwrap();
         }
     }
 }
@@ -362,4 +362,23 @@ fn a_key_that_a_layout_gets_later_covers_what_was_there_before() {
     let mut txn = events([5, 6]);
     txn.push(Store::Log, &row(6), 1);
     assert_eq!(writer.commit(txn, NOW).unwrap().log, 1);
+}
+
+#[test]
+fn a_log_of_many_small_frames_becomes_a_segment_so_that_opening_stays_short() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("d");
+    let mut writer = open(&dir, tiny(100_000, 100_000));
+    for n in 0..8_192 {
+        writer.commit(events([n]), NOW).unwrap();
+    }
+    drop(writer);
+    let start = std::time::Instant::now();
+    let mut writer = open(&dir, tiny(100_000, 100_000));
+    println!("8,192 frames opened in {:?}", start.elapsed());
+    assert_eq!((writer.recovery().frames, writer.recovery().rows), (8_192, 8_192));
+    writer.commit(events([8_192]), NOW).unwrap();
+    drop(writer);
+    let writer = open(&dir, tiny(100_000, 100_000));
+    assert_eq!((writer.recovery().frames, writer.recovery().rows, writer.ids()), (1, 1, 8_193));
 }
