@@ -57,6 +57,24 @@ pub(crate) fn examine(disk: &Disk, path: &str, payload: &str, first: u64) -> Exa
     }
 }
 
+/// Calls `each` with the texts of a column; a segment that was made before the column was has none.
+pub(crate) fn each_text(disk: &Disk, path: &str, name: &str, mut each: impl FnMut(&[u8])) -> Result<(), String> {
+    let file = disk.open(path).map_err(|fault| fault.to_string())?;
+    guarded(|| {
+        let metadata = metadata(&file)?;
+        let Ok(leaf) = column(&metadata, name) else { return Ok(()) };
+        let mask = ProjectionMask::leaves(metadata.parquet_schema(), [leaf]);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        for batch in builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|e| e.to_string())? {
+            let batch = batch.map_err(|e| e.to_string())?;
+            let texts = batch.columns().first().and_then(|c| c.as_string_opt::<i32>());
+            let texts = texts.ok_or_else(|| format!("its column `{name}` is not text"))?;
+            texts.iter().flatten().for_each(|text| each(text.as_bytes()));
+        }
+        Ok(())
+    })
+}
+
 fn decode(file: &File, payload: &str, first: u64) -> Result<Decoded, String> {
     let whole = guarded(|| {
         let mut decoded = Decoded::default();

@@ -369,4 +369,35 @@ mod tests {
         std::fs::rename(path(&folder, 2), &at).unwrap();
         assert!(Run::open(&folder, id, SALT).is_err());
     }
+
+    /// Prints what a look-up costs; run it in release with `--ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement, not a check"]
+    fn speed() {
+        let parent = tempfile::tempdir().unwrap();
+        let home = home(parent.path());
+        let mut entries: Vec<Entry> =
+            (0..2_000_000u32).map(|n| Entry::new(SALT.key(&n.to_le_bytes()), n as u16)).collect();
+        entries.sort_unstable();
+        let start = std::time::Instant::now();
+        let id = write(&home, 1, &entries);
+        println!("write {:.1} ns an entry", start.elapsed().as_nanos() as f64 / entries.len() as f64);
+        let run = Run::open(&super::super::folder(&home), id, SALT).unwrap();
+        let start = std::time::Instant::now();
+        assert_eq!(read(&run).unwrap().len(), entries.len());
+        println!("read {:.1} ns an entry", start.elapsed().as_nanos() as f64 / entries.len() as f64);
+        let absent: Vec<Key> = (0..500_000u32).map(|n| SALT.key(&(n + 5_000_000).to_le_bytes())).collect();
+        let start = std::time::Instant::now();
+        assert!(absent.iter().all(|key| run.find(*key) == Ok(None)));
+        println!("absent {:.0} ns a look-up", start.elapsed().as_nanos() as f64 / absent.len() as f64);
+        let mut block = [0; BLOCK];
+        let start = std::time::Instant::now();
+        for n in 0..500_000usize {
+            run.file.read_exact_at(&mut block, (n * 7_919 % run.directory.len() * BLOCK) as u64).unwrap();
+        }
+        println!("of it the read {:.0} ns", start.elapsed().as_nanos() as f64 / 500_000.0);
+        let start = std::time::Instant::now();
+        let crc = (0..500_000u32).fold(0, |sum, n| sum ^ block_crc(1, n, &block));
+        println!("of it the checksum {:.0} ns ({crc:x})", start.elapsed().as_nanos() as f64 / 500_000.0);
+    }
 }
