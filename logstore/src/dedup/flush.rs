@@ -3,6 +3,7 @@
 
 use super::build::RunBuilder;
 use super::entry::{Entry, Key};
+use super::filter::Filter;
 use super::manifest::{Manifest, NAME};
 use super::merge::{Merge, Plan, plan};
 use super::run::{Run, RunId};
@@ -15,6 +16,7 @@ use crate::{Error, durable};
 #[derive(Default)]
 struct Written {
     middle: Option<RunId>,
+    filter: Option<Filter>,
     slices: Vec<(Key, RunId)>,
 }
 
@@ -30,8 +32,8 @@ impl DedupIndex {
         let plan = plan(fresh.len() as u64, self.limit, middle, &sizes);
         let written = if fresh.is_empty() { None } else { Some(self.write(home, &fresh, &plan)?) };
         home.disk.sync_dir(&folder).map_err(|e| Error::write(&folder, e))?;
-        let old = match &written {
-            Some(written) => self.take(home, written, plan)?,
+        let old = match written {
+            Some(written) => self.take(home, written, &plan)?,
             None => Vec::new(),
         };
         self.covered = kept..end;
@@ -53,6 +55,8 @@ impl DedupIndex {
         };
         let (mut written, mut middle, mut slice) = (Written::default(), None::<RunBuilder>, None::<RunBuilder>);
         let (mut number, mut last) = (self.number, None);
+        let held = self.middle.as_ref().map_or(0, |run| run.id.entries);
+        let mut filter = Filter::new(held + fresh.len() as u64);
         loop {
             let entry = match merge.next() {
                 Ok(Some(entry)) => entry,
@@ -68,6 +72,7 @@ impl DedupIndex {
                 RunBuilder::create(home, number - 1, self.salt)
             };
             if !plan.keys.contains(&entry.key()) {
+                filter.insert(entry.key());
                 open(&mut middle, &mut create)?.push(entry)?;
                 continue;
             }
@@ -81,21 +86,23 @@ impl DedupIndex {
         }
         finish(slice, home, &mut written)?;
         written.middle = middle.map(|run| run.finish(home)).transpose()?;
+        written.filter = Some(filter);
         self.number = number;
         Ok(written)
     }
 
     /// Goes on with the new runs; the ones they replace.
-    fn take(&mut self, home: &Home, written: &Written, plan: Plan) -> Result<Vec<Run>, Error> {
+    fn take(&mut self, home: &Home, written: Written, plan: &Plan) -> Result<Vec<Run>, Error> {
         let open = |id: RunId| {
             let run = Run::open(&folder(home), id, self.salt);
             run.map_err(|damage| Error::Ids { path: damage.path, what: damage.what })
         };
         let middle = written.middle.map(open).transpose()?;
+        self.filter = written.filter;
         let slices =
             written.slices.iter().map(|(key, id)| Ok((*key, open(*id)?))).collect::<Result<Vec<_>, Error>>()?;
         let mut old: Vec<Run> = std::mem::replace(&mut self.middle, middle).into_iter().collect();
-        old.extend(self.slices.splice(plan.slices, slices).map(|(_, run)| run));
+        old.extend(self.slices.splice(plan.slices.clone(), slices).map(|(_, run)| run));
         // The first slice holds all keys from the first one on.
         if let Some((first, _)) = self.slices.first_mut() {
             *first = 0;

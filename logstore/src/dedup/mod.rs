@@ -7,6 +7,7 @@
 mod build;
 mod entry;
 mod epochs;
+mod filter;
 mod flush;
 mod manifest;
 mod merge;
@@ -24,6 +25,7 @@ use crate::seal::digest::Link;
 use crate::{Error, Store};
 use entry::{Key, Packed, Salt, Uniform};
 use epochs::Epochs;
+use filter::Filter;
 pub use open::IdProgress;
 pub(crate) use open::{Opening, Source};
 use run::{Damage, Run};
@@ -46,6 +48,8 @@ pub(crate) struct DedupIndex {
     epochs: Epochs,
     /// What most flushes write again.
     middle: Option<Run>,
+    /// What the middle run may hold; none before the first flush.
+    filter: Option<Filter>,
     /// The rest, divided by key: each with the first key that belongs to it.
     slices: Vec<(Key, Run)>,
     /// The number of the next file.
@@ -67,6 +71,7 @@ impl DedupIndex {
             recent: HashMap::default(),
             epochs: Epochs::default(),
             middle: None,
+            filter: None,
             slices: Vec::new(),
             number: 1,
             covered: from..from,
@@ -127,7 +132,9 @@ impl DedupIndex {
     fn in_files(&self, key: Key) -> Result<bool, Damage> {
         let slice = self.slices.partition_point(|(first, _)| *first <= key).checked_sub(1);
         let slice = slice.map(|place| &self.slices[place].1);
-        for run in [slice, self.middle.as_ref()].into_iter().flatten() {
+        let may_hold = self.filter.as_ref().is_none_or(|filter| filter.may_hold(key));
+        let middle = self.middle.as_ref().filter(|_| may_hold);
+        for run in [slice, middle].into_iter().flatten() {
             if run.find(key)?.is_some_and(|epoch| self.epochs.is_live(epoch)) {
                 return Ok(true);
             }
