@@ -1,8 +1,8 @@
 //! Appends events as if one million came a day, and prints what must stay flat: memory, CPU an event, and how long opening
 //! takes. It must never be read as wall-clock truth on a shared machine, except for what it says about opening.
 //!
-//! `EVENTS=20000000 cargo bench -p innertrail-logstore --bench scale`, 2,000,000 by default. The directory is taken from
-//! `LOGSTORE_BENCH_DIR`, else the system's temporary one. `docs/scale.md` has the figures of such a run.
+//! `EVENTS=20000000 cargo bench -p innertrail-logstore --bench scale`, 2,000,000 by default; `IDS_IN_MEMORY=n` for another number of
+//! ids in memory. The directory is taken from `LOGSTORE_BENCH_DIR`, else the system's temporary one. `docs/scale.md` has the figures of such a run.
 #![allow(clippy::unwrap_used)]
 
 #[path = "ingest.rs"]
@@ -24,7 +24,11 @@ const DAY_US: i64 = 86_400_000_000;
 const BUILT: usize = 8 << 20;
 
 fn options() -> Options {
-    Options::new(SealKey::new("bench", [7; 32]).unwrap())
+    let mut options = Options::new(SealKey::new("bench", [7; 32]).unwrap());
+    if let Some(ids) = std::env::var("IDS_IN_MEMORY").ok().and_then(|n| n.parse().ok()) {
+        options.ids_in_memory = ids;
+    }
+    options
 }
 
 /// When event `n` is appended.
