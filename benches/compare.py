@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """The Logstore beside SQLite+FTS5, DuckDB and `gzip -dc | grep -F`, on the same events in one run.
 
-Prints CPU time and ratios; these machines are shared, so wall time says little. It must never compare different events
-or a warm reader with a cold one: every reader gets one unmeasured round first.
+Prints CPU time and ratios; these machines are shared, so wall time says little. It must never compare different events,
+different answers, or a warm reader with a cold one: every reader gets one unmeasured round first, the readers of a query
+take turns, and what they answer must be the same.
 
-    BENCH_EVENTS=1000000 python3 benches/compare.py TARGET/release/xtask TARGET/release/innertrail [WORK_FOLDER]
+    BENCH_EVENTS=5000000 python3 benches/compare.py TARGET/release/xtask TARGET/release/innertrail [WORK_FOLDER]
 
-Needs the wheels `duckdb` and `pytz`; without them that part is skipped, and says so.
+It builds `query/benches/against.rs`, the warm reader, with cargo; AGAINST names a built one. With a work folder, what
+is in it is used again. Needs the wheels `duckdb` and `pytz`; without them that part is skipped, and says so.
 """
 
 import glob
@@ -24,7 +26,7 @@ import time
 EVENTS = int(os.environ.get("BENCH_EVENTS", "1000000"))
 SQLITE_EVENTS = int(os.environ.get("BENCH_SQLITE_EVENTS", "100000"))
 BATCH = 1000
-ROUNDS = 5
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
 
 
 def children_cpu():
@@ -108,39 +110,102 @@ QUERIES = {
 }
 
 
-def queries(innertrail, data):
+def against():
+    """The warm reader's program, built when it is not named."""
+    if "AGAINST" in os.environ:
+        return os.environ["AGAINST"]
+    build = ["cargo", "build", "--release", "--locked", "--workspace", "--bench", "against", "--message-format", "json"]
+    built = subprocess.run(build, stdout=subprocess.PIPE, check=True, cwd=os.path.dirname(os.path.abspath(__file__)))
+    said = [json.loads(line) for line in built.stdout.splitlines()]
+    return [told["executable"] for told in said if told.get("target", {}).get("name") == "against"][-1]
+
+
+class Warm:
+    """Our reader in a process that stays, asked line by line."""
+
+    def __init__(self, program, data):
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen([program, "warm", data], stdin=pipe, stdout=pipe, text=True)
+
+    def cpu(self):
+        # The CPU clock of another process: clock_getcpuclockid(3) on Linux.
+        return time.clock_gettime((~self.process.pid << 3) | 2)
+
+    def ask(self, query):
+        """CPU seconds, wall milliseconds, rows."""
+        begin = self.cpu()
+        self.process.stdin.write(query + "\n")
+        self.process.stdin.flush()
+        told = json.loads(self.process.stdout.readline())
+        return self.cpu() - begin, told["ms"], told["rows"]
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def same(ours, theirs):
+    """Whether two answers are the same: ours as JSON, times as text; theirs as Python has it, ties in any order."""
+    plain = lambda v: v.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if hasattr(v, "strftime") else v
+    return sorted(map(str, ([*row.values()] for row in ours))) == sorted(str([plain(v) for v in row]) for row in theirs)
+
+
+def duck(data):
     try:
         import duckdb
     except ImportError:
-        duckdb = None
         print("SKIPPED: no duckdb wheel (pip install duckdb pytz)")
+        return None
+    con = duckdb.connect()
+    con.execute("SET threads TO 2; SET TimeZone='UTC'")
+    con.execute(f"CREATE VIEW log AS SELECT * FROM read_parquet('{data}/log/data/*/*.parquet')")
+    return con
+
+
+def queries(innertrail, data):
+    con, warm = duck(data), Warm(against(), data)
     base = median([run([innertrail, "query", "--data-dir", data, "SELECT 1 AS one LIMIT 1"])[0] for _ in range(ROUNDS)])
     for name, sql in QUERIES.items():
-        ours, wall, theirs = [], [], []
+        ours, walls, whole, theirs = [], [], [], []
         for _ in range(ROUNDS + 1):
-            cpu, took, _ = run([innertrail, "query", "--data-dir", data, sql])
+            cpu, wall, rows = warm.ask(sql)
             ours.append(cpu)
-            wall.append(took)
-        told = f"{name:14} whole process {1e3 * median(ours[1:]):7.1f} ms CPU, {1e3 * median(wall[1:]):7.1f} ms"
-        if duckdb:
-            con = duckdb.connect()
-            con.execute("SET threads TO 2; SET TimeZone='UTC'")
-            con.execute(f"CREATE VIEW log AS SELECT * FROM read_parquet('{data}/log/data/*/*.parquet')")
-            for _ in range(ROUNDS + 1):
+            walls.append(wall)
+            whole.append(run([innertrail, "query", "--data-dir", data, sql])[0])
+            if con:
                 begin = time.process_time()
-                con.execute(sql).fetchall()
+                found = con.execute(sql).fetchall()
                 theirs.append(time.process_time() - begin)
-            told += f"; DuckDB in its process {1e3 * median(theirs[1:]):7.1f} ms CPU; ratio {median(ours[1:]) / median(theirs[1:]):.2f}"
-        print("query    " + told)
+                if not same(rows, found):
+                    sys.exit(f"{name}: the answers differ: {rows[:3]} and {found[:3]}")
+        told = f"{name:14} {1e3 * median(ours[1:]):7.2f} ms CPU, {median(walls[1:]):7.1f} ms"
+        if con:
+            told += f"; DuckDB {1e3 * median(theirs[1:]):7.2f} ms CPU; ratio {median(ours[1:]) / median(theirs[1:]):.2f}"
+        print(f"query    {told}; as a process of its own {1e3 * median(whole[1:]):.1f} ms CPU")
+    warm.end()
     print(f"query    (an empty one, mostly the start of the process: {1e3 * base:.1f} ms CPU)")
 
 
+def visible(innertrail, folder, work):
+    """How long after its append a batch is in an answer, while a run takes in all files as fast as it can."""
+    data = f"{work}/visible"
+    shutil.rmtree(data, ignore_errors=True)
+    command = [innertrail, "-q", "run", "--once", "--include", f"{folder}/**/*.gz", "--data-dir", data]
+    writer = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not os.path.exists(f"{data}/state.json") and writer.poll() is None:
+        time.sleep(0.01)
+    pipe = subprocess.PIPE
+    reader = subprocess.Popen([against(), "visible", data], stdin=pipe, stdout=pipe)
+    writer.wait()
+    told = json.loads(reader.communicate()[0])
+    print(f"visible  {told['batches']} batches, {told['questions']} queries: p50 {told['p50_ms']:.0f} ms, p99 {told['p99_ms']:.0f} ms, at most {told['max_ms']:.0f} ms")
+    shutil.rmtree(data)
+
+
 def look_up(innertrail, folder, data):
-    picked = None
-    for number, line in enumerate(lines(folder, EVENTS)):
-        if number == EVENTS * 2 // 3:
-            picked = json.loads(line)
-            break
+    files = sorted(glob.glob(f"{folder}/**/*.gz", recursive=True))
+    with gzip.open(files[len(files) * 2 // 3]) as file:
+        picked = json.loads(next(file))
     event, request = picked["eventId"], picked["requestId"]
     grep = f"for f in $(find {folder} -name '*.gz'); do gzip -dc $f; done | grep -cF {request}"
     raw, _, found = run(["sh", "-c", grep])
@@ -148,6 +213,7 @@ def look_up(innertrail, folder, data):
         sys.exit("grep found nothing: the comparison is void")
     asked = {
         "event id": [innertrail, "query", "--data-dir", data, f"SELECT count(*) AS n FROM log WHERE eventId = '{event}'"],
+        "request id": [innertrail, "query", "--data-dir", data, f"SELECT count(*) AS n FROM log WHERE requestId = '{request}'"],
         "rare word": [innertrail, "query", "--data-dir", data, f"{request} | SELECT count(*) AS n"],
     }
     for name, command in asked.items():
@@ -178,6 +244,7 @@ def main():
     queries(innertrail, data)
     look_up(innertrail, folder, data)
     verify(innertrail, data)
+    visible(innertrail, folder, work)
     if len(sys.argv) <= 3:
         shutil.rmtree(work)
 

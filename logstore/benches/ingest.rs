@@ -11,7 +11,7 @@ use std::time::Instant;
 use innertrail_logstore::row::RowBuilder;
 use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, SealKey, Snapshot, Store, Transaction, Writer};
 
-const NOW: i64 = 1_794_524_400_000_000;
+pub(crate) const NOW: i64 = 1_794_524_400_000_000;
 
 /// Column name, encoding, bloom, distinct values (0: every value distinct).
 const COLUMNS: &[(&str, Encoding, bool, u64)] = &[
@@ -45,7 +45,7 @@ const COLUMNS: &[(&str, Encoding, bool, u64)] = &[
     ("it_country", Encoding::Dictionary, false, 20),
 ];
 
-fn layout() -> Layout {
+pub(crate) fn layout() -> Layout {
     let mut columns: Vec<Column> = COLUMNS
         .iter()
         .map(|(name, encoding, bloom, _)| {
@@ -57,7 +57,7 @@ fn layout() -> Layout {
     Layout { columns, key: Some(0) }
 }
 
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -108,7 +108,7 @@ fn value(out: &mut String, column: usize, random: &mut Random) {
 }
 
 /// One event of about 1.3 KB as text, its row, and the row's slots inside the text where they are there.
-fn build(json: &mut String, text: &mut String, builder: &mut RowBuilder, random: &mut Random, n: u64) {
+pub(crate) fn build(json: &mut String, text: &mut String, builder: &mut RowBuilder, random: &mut Random, n: u64) {
     use std::fmt::Write;
     json.clear();
     json.push('{');
@@ -134,7 +134,7 @@ fn build(json: &mut String, text: &mut String, builder: &mut RowBuilder, random:
 }
 
 /// User and system time of this process in µs, from the kernel's counters in 10 ms ticks.
-fn cpu_us() -> f64 {
+pub(crate) fn cpu_us() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let tick = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(f64::NAN);

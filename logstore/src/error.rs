@@ -164,6 +164,14 @@ pub enum Error {
         /// Records found.
         found: u64,
     },
+    /// A file of the index of event ids is damaged. Nothing was written, and nothing is lost: the index is derived.
+    #[error("{path}: {what}; nothing was written, start the writer again: it makes the index of event ids again")]
+    Ids {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// A proof that cannot be made.
     #[error("there is no such proof: {0}")]
     Proof(String),

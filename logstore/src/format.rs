@@ -156,7 +156,7 @@ fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(damaged)
 }
 
-fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<String, Error> {
+pub(crate) fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|e| Error::write(path, e.into()))
 }
 
@@ -165,7 +165,7 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|d| char::from(DIGITS[usize::from(d)])).collect()
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {

@@ -54,6 +54,7 @@ mod transaction;
 mod wal;
 mod writer;
 
+pub use dedup::IdProgress;
 pub use error::{Error, RowError, RowFault};
 pub use layout::{Column, Encoding, Kind, Layout, MAX_COLUMNS, RECEIVED, SEQ};
 pub use retire::Retired;

@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::dedup::DedupIndex;
+use chrono::NaiveDate;
+
+use crate::dedup::{Opening, Source};
 use crate::durable::{self, Disk};
 use crate::format::{FORMAT, Format, Sealed, read_file};
 use crate::frame::{FILE_HEADER, FrameBuilder, WalId};
@@ -16,10 +18,10 @@ use crate::seal::digest::{self, Link};
 use crate::seal::key::origin;
 use crate::seal::note::{self, Place};
 use crate::seal::{Seal, SealKey};
-use crate::segment::{self, SegmentRef};
+use crate::segment;
 use crate::wal::{self, WalReader};
 use crate::writer::{Options, Recovery, Wal, Writer};
-use crate::{Error, Layout, State, Store, scan};
+use crate::{Error, Layout, State, Store};
 
 /// See [`Writer::open`].
 pub(crate) fn open(dir: &Path, trail: &str, layout: Layout, options: Options, now_us: i64) -> Result<Writer, Error> {
@@ -46,10 +48,21 @@ pub(crate) fn open(dir: &Path, trail: &str, layout: Layout, options: Options, no
     }
     let replay = Replay::run(&home, &options.key, sealed)?;
     replay.refuse_truncation(&home)?;
-    let mut index = DedupIndex::default();
-    fill_index(&home, &segments, &replay.ids, &mut index)?;
+    let opening = Opening { home: &home, limit: options.ids_in_memory, progress: options.id_progress.as_ref() };
+    let (mut index, opened) = opening.open(&Source { sealed: &replay.base, digest: link, segments: &segments })?;
+    for (day, seq, ids) in &replay.ids {
+        index.enter(*day, *seq);
+        ids.iter().for_each(|id| index.enter_id(id));
+    }
     let rows = replay.rows();
-    let recovery = Recovery { frames: replay.frames, rows, dropped_bytes: replay.dropped, removed_files };
+    let recovery = Recovery {
+        frames: replay.frames,
+        rows,
+        dropped_bytes: replay.dropped,
+        removed_files,
+        ids_read: opened.read,
+        ids_rebuilt: opened.rebuilt,
+    };
     let mut wal = replay.rewrite(&home)?;
     wal.rows = rows;
     let mut writer = Writer {
@@ -193,7 +206,8 @@ struct Replay {
     dropped: u64,
     good: u64,
     last_us: i64,
-    ids: Vec<Vec<u8>>,
+    /// Event ids of each frame, with the day and the first sequence number of its rows.
+    ids: Vec<(NaiveDate, u64, Vec<Vec<u8>>)>,
     superseded: Vec<u64>,
 }
 
@@ -226,7 +240,8 @@ impl Replay {
             let follows = "a frame with a valid checksum does not follow the one before";
             let meta = frame.meta().ok_or_else(|| bad(follows))?;
             let now_us = frame.header.now_us;
-            if day_of(now_us).is_none() || !self.state.apply(&frame.header, meta) {
+            let day = day_of(now_us).ok_or_else(|| bad(follows))?;
+            if !self.state.apply(&frame.header, meta) {
                 return Err(bad(follows));
             }
             self.seal.absorb(frame.draft()).ok_or_else(|| bad(follows))?;
@@ -235,9 +250,14 @@ impl Replay {
             if key.sign(&note::checkpoint(key.name(), &self.seal, place, now_us))? != frame.note() {
                 return Err(bad("a frame does not match the checkpoint that was signed with it: it was changed"));
             }
+            let part = frame.header.parts[Store::Log.place()];
+            let mut ids = Vec::new();
             for row in frame.rows(Store::Log) {
                 let row = row.and_then(|(_, row)| RowRef::parse(row).ok()).ok_or_else(|| bad(follows))?;
-                self.ids.extend(home.layout.key.and_then(|k| row.column(k)).map(<[u8]>::to_vec));
+                ids.extend(home.layout.key.and_then(|k| row.column(k)).map(<[u8]>::to_vec));
+            }
+            if part.rows > 0 {
+                self.ids.push((day, part.first_seq, ids));
             }
             self.last_us = now_us;
         }
@@ -303,19 +323,4 @@ fn superseded(home: &Home, live: u64) -> Result<Vec<u64>, Error> {
         }
     }
     Ok(found)
-}
-
-fn fill_index(home: &Home, segments: &[SegmentRef], tail: &[Vec<u8>], index: &mut DedupIndex) -> Result<(), Error> {
-    let Some(key) = home.layout.key.and_then(|k| home.layout.columns.get(usize::from(k))) else { return Ok(()) };
-    let rows: u64 = segments.iter().map(|s| s.rows).sum();
-    index.reserve(usize::try_from(rows).unwrap_or(0).min(1 << 32) + tail.len());
-    for segment in segments {
-        scan::each_text(segment, &key.name, |id| {
-            index.insert(id);
-        })?;
-    }
-    for id in tail {
-        index.insert(id);
-    }
-    Ok(())
 }

@@ -24,7 +24,7 @@ pub struct Retired {
 impl Writer {
     /// Drops the days before `before` (UTC days of appending) at the front of a store. The new beginning is signed in a
     /// digest and durable before the first file is unlinked; a drop that is cut short is finished at the next start.
-    /// Event ids of dropped rows count as seen until the writer is opened again.
+    /// Event ids of dropped rows are new again from then on.
     ///
     /// # Errors
     /// Any error poisons the writer.

@@ -6,12 +6,13 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::dedup::DedupIndex;
+use crate::dedup::{DedupIndex, IdProgress};
 use crate::durable::{self, Disk, DiskFile, OsDisk};
 use crate::format::{Format, Sealed};
 use crate::frame::{Draft, FILE_HEADER, FrameBuilder, HEADER, WalId};
 use crate::lock::Lock;
 use crate::rotate::{self, Home, day_of, hour_of};
+use crate::row::RowRef;
 use crate::seal::digest::{self, Link};
 use crate::seal::note::{self, Place};
 use crate::seal::{Seal, SealKey};
@@ -20,6 +21,9 @@ use crate::{Committed, Error, Layout, State, Store, Transaction, recover, wal};
 
 /// A checkpoint goes to its own file at most this often, in microseconds.
 const CHECKPOINT_US: i64 = 1_000_000;
+
+/// Frames of a write-ahead log at most: opening signs each of them again.
+const FRAMES: u64 = 8_192;
 
 /// When the tail becomes segments, and through which disk.
 #[derive(Debug, Clone)]
@@ -31,6 +35,11 @@ pub struct Options {
     pub segment_rows: u64,
     /// Seal the tail before the write-ahead log is longer than this many bytes. Default 64 MiB.
     pub segment_bytes: u64,
+    /// Event ids kept in memory before they go to files, at 13 bytes a place. Default 524,288: 13 MiB. Fewer cost more
+    /// writing: each id is written √(2n/this) times while n come. Opening reads the segments of at most as many again.
+    pub ids_in_memory: u64,
+    /// Told how far opening is when it reads event ids from segments. Default: nobody.
+    pub id_progress: Option<IdProgress>,
     /// The disk. Default: the operating system's.
     pub disk: Arc<dyn Disk>,
 }
@@ -39,7 +48,8 @@ impl Options {
     /// The defaults, with this key.
     #[must_use]
     pub fn new(key: SealKey) -> Self {
-        Self { key, segment_rows: 32_768, segment_bytes: 64 << 20, disk: Arc::new(OsDisk) }
+        let disk = Arc::new(OsDisk);
+        Self { key, segment_rows: 32_768, segment_bytes: 64 << 20, ids_in_memory: 1 << 19, id_progress: None, disk }
     }
 }
 
@@ -54,6 +64,10 @@ pub struct Recovery {
     pub dropped_bytes: u64,
     /// Half-written files removed from `tmp/`.
     pub removed_files: u64,
+    /// Records whose event ids were read from segments, because no file of the index covered them yet.
+    pub ids_read: u64,
+    /// Why the index of event ids was made again, where it had to be: a file is missing, damaged, or of another history.
+    pub ids_rebuilt: Option<String>,
 }
 
 /// The write-ahead log file that is being appended to.
@@ -212,14 +226,16 @@ impl Writer {
     }
 
     /// Whether an event id is already in the dedicated Logstore.
-    #[must_use]
-    pub fn contains(&self, id: &str) -> bool {
+    ///
+    /// # Errors
+    /// [`Error::Ids`].
+    pub fn contains(&self, id: &str) -> Result<bool, Error> {
         self.index.contains(id.as_bytes())
     }
 
-    /// Event ids known to the Logstore.
+    /// Event ids of records that the dedicated Logstore holds.
     #[must_use]
-    pub fn ids(&self) -> usize {
+    pub fn ids(&self) -> u64 {
         self.index.len()
     }
 
@@ -240,17 +256,19 @@ impl Writer {
     fn must_seal_first(&self, txn: &Transaction, now_us: i64) -> bool {
         let rows = self.wal.rows + txn.rows() as u64;
         let bytes = self.wal.len + (HEADER + txn.frame_bytes()) as u64;
-        let full = rows > self.options.segment_rows || bytes > self.options.segment_bytes;
+        let full = rows > self.options.segment_rows || bytes > self.options.segment_bytes || self.wal.frames >= FRAMES;
         self.wal.frames > 0 && (full || self.wal.hour != Some(hour_of(now_us)))
     }
 
     fn append(&mut self, txn: Transaction, now_us: i64) -> Result<Committed, Error> {
         let mut tally = Tally::default();
+        let new = self.admit(&txn, now_us)?;
+        let mut new = new.into_iter();
         self.frame.begin(self.state.next_seq);
         for store in Store::ALL {
             for entry in txn.entries().iter().filter(|e| e.store == store) {
                 let row = txn.row(entry);
-                if store == Store::Log && !self.is_new(row) {
+                if store == Store::Log && !new.next().unwrap_or(true) {
                     tally.duplicate(entry.consumed);
                 } else {
                     tally.add(store, entry.consumed);
@@ -285,10 +303,14 @@ impl Writer {
         Ok(committed)
     }
 
-    /// Enters the id of a row into the index; `false` when it was there.
-    fn is_new(&mut self, row: &[u8]) -> bool {
-        let id = self.home.layout.key.and_then(|key| crate::row::RowRef::parse(row).ok()?.column(key));
-        id.is_none_or(|id| self.index.insert(id))
+    /// Enters the ids of the rows for the dedicated Logstore; of each in turn whether it is new.
+    fn admit(&mut self, txn: &Transaction, now_us: i64) -> Result<Vec<bool>, Error> {
+        let id = |row| self.home.layout.key.and_then(|key| RowRef::parse(row).ok()?.column(key));
+        let rows = txn.entries().iter().filter(|e| e.store == Store::Log).map(|e| txn.row(e));
+        let ids: Vec<Option<&[u8]>> = rows.map(id).collect();
+        // The time was found to be in range.
+        let day = day_of(now_us).unwrap_or_default();
+        self.index.admit(&self.home, (day, self.state.next(Store::Log)), &ids)
     }
 
     /// Segments, digest, new generation, state, checkpoint, old generation away: in this order, each step durable.
@@ -320,7 +342,9 @@ impl Writer {
         self.wal = new;
         self.write_checkpoint(now_us)?;
         self.home.disk.remove(&old_path).map_err(|e| Error::write(&old_path, e))?;
-        durable::sync_parent(self.home.disk.as_ref(), &old_path)
+        durable::sync_parent(self.home.disk.as_ref(), &old_path)?;
+        let log = Store::Log.place();
+        self.index.rotated(&self.home, self.digest, self.kept[log], self.sealed_end[log])
     }
 
     fn checkpoint_if_due(&mut self, now_us: i64) -> Result<(), Error> {

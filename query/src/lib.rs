@@ -23,16 +23,19 @@
 mod cell;
 mod error;
 mod execute;
+mod files;
 mod functions;
 mod names;
 mod outputs;
 mod parse;
+mod prune;
 mod query;
 mod render;
 mod result;
 mod rewrite;
 pub mod search;
 mod table;
+mod tally;
 
 pub use cell::Cell;
 pub use error::{Error, Position, WriteError};

@@ -17,10 +17,12 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use innertrail_logstore::{Snapshot, Store};
 
 use crate::execute::{self, Workers};
+use crate::files::Footers;
 use crate::functions;
 use crate::names::{Schema, TABLE};
 use crate::search::{self, Request, Search};
 use crate::table::LogTable;
+use crate::tally::TallyRule;
 use crate::{Dialect, Error, QueryResult, parse};
 
 /// The longest text of a query in bytes, search and SQL together.
@@ -74,8 +76,10 @@ impl Query {
         let arrow = snapshot.schema(store);
         let logstore = format!("innertrail_{}", snapshot.trail());
         let schema = Arc::new(Schema::new(&arrow, [TABLE, store.name(), &logstore]));
-        let table = Arc::new(LogTable::new(snapshot, store)?);
-        let context = context(&limits).map_err(internal)?;
+        let footers = Footers::new();
+        let tally = TallyRule::new(snapshot.layout(), &arrow, footers.clone());
+        let table = Arc::new(LogTable::new(snapshot, store, footers)?);
+        let context = context(&limits, tally).map_err(internal)?;
         context.register_table(TABLE, Arc::clone(&table) as _).map_err(internal)?;
         functions::register(&context);
         let workers = Arc::new(Workers::start(limits.threads).map_err(Error::Start)?);
@@ -133,7 +137,7 @@ fn internal(error: impl std::fmt::Display) -> Error {
     Error::Internal { message: error.to_string() }
 }
 
-fn context(limits: &Limits) -> datafusion::error::Result<SessionContext> {
+fn context(limits: &Limits, tally: TallyRule) -> datafusion::error::Result<SessionContext> {
     let mut config = SessionConfig::new().with_target_partitions(limits.threads).with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
@@ -148,6 +152,7 @@ fn context(limits: &Limits) -> datafusion::error::Result<SessionContext> {
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
+        .with_physical_optimizer_rule(Arc::new(tally))
         .build();
     Ok(SessionContext::new_with_state(state))
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases {
+    mod paths;
     mod search;
     mod sls;
 }

@@ -18,7 +18,7 @@ use crate::strays::Listing;
 use crate::tail::{self, Tail};
 use crate::tree::{Edge, Hash, sha256};
 use crate::walk::Walk;
-use crate::{Context, Error, FORMAT, Report, STORES, open_checkpoint, strays};
+use crate::{Context, Error, FORMAT, Report, STORES, ids, open_checkpoint, strays};
 
 /// The longest `state.json` and `format.json` read, in bytes.
 const MAX_JSON: u64 = 256 << 20;
@@ -170,6 +170,7 @@ impl Directory<'_> {
         judge_all(ctx, &claims, &present);
         strays::find(ctx, &self.moment.listing, chain, &catalogue, newest);
         strays::find_logs(ctx, &self.moment.listing, newest.generation.saturating_add(1));
+        ids::check(ctx, chain, &catalogue, newest);
         ctx.report.stores = store_reports(&present, &verified);
     }
 

@@ -21,6 +21,7 @@ mod digest;
 mod directory;
 mod disk;
 mod export;
+mod ids;
 mod locate;
 mod note;
 mod report;

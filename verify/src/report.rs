@@ -63,6 +63,8 @@ pub enum Kind {
     Fork,
     /// The proof that an export belongs to a later checkpoint does not hold.
     Consistency,
+    /// The index of event ids is damaged, or says another thing than the records. No record is concerned.
+    IdIndex,
     /// `export.json` cannot be read or contradicts what it describes.
     Export,
 }

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
@@ -57,6 +58,24 @@ pub(crate) fn examine(disk: &Disk, path: &str, payload: &str, first: u64) -> Exa
     }
 }
 
+/// Calls `each` with the texts of a column; a segment that was made before the column was has none.
+pub(crate) fn each_text(disk: &Disk, path: &str, name: &str, mut each: impl FnMut(&[u8])) -> Result<(), String> {
+    let file = disk.open(path).map_err(|fault| fault.to_string())?;
+    guarded(|| {
+        let metadata = metadata(&file)?;
+        let Ok(leaf) = column(&metadata, name) else { return Ok(()) };
+        let mask = ProjectionMask::leaves(metadata.parquet_schema(), [leaf]);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        for batch in builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|e| e.to_string())? {
+            let batch = batch.map_err(|e| e.to_string())?;
+            let texts = batch.columns().first().and_then(|c| c.as_string_opt::<i32>());
+            let texts = texts.ok_or_else(|| format!("its column `{name}` is not text"))?;
+            texts.iter().flatten().for_each(|text| each(text.as_bytes()));
+        }
+        Ok(())
+    })
+}
+
 fn decode(file: &File, payload: &str, first: u64) -> Result<Decoded, String> {
     let whole = guarded(|| {
         let mut decoded = Decoded::default();
@@ -81,7 +100,19 @@ fn metadata(file: &File) -> Result<ArrowReaderMetadata, String> {
     let metadata = with.or_else(|_| ArrowReaderMetadata::load(file, options(false)).map_err(|e| e.to_string()))?;
     let groups = metadata.metadata().row_groups().iter();
     let rows = groups.map(|g| u64::try_from(g.num_rows()).unwrap_or(u64::MAX)).fold(0, u64::saturating_add);
-    if rows > MAX_ROWS { Err(format!("it says that it has {rows} rows")) } else { Ok(metadata) }
+    if rows > MAX_ROWS { Err(format!("it says that it has {rows} rows")) } else { viewed(&metadata) }
+}
+
+/// The same, but texts and bytes are looked at where their page was unpacked to, and not copied from there.
+fn viewed(metadata: &ArrowReaderMetadata) -> Result<ArrowReaderMetadata, String> {
+    let view = |field: &Arc<Field>| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        DataType::Binary => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
+        _ => Arc::clone(field),
+    };
+    let schema = Schema::new(metadata.schema().fields().iter().map(view).collect::<Vec<_>>());
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).map_err(|e| e.to_string())
 }
 
 /// Decodes the rows `only`, or all, and adds them.
@@ -133,10 +164,10 @@ fn add(decoded: &mut Decoded, batch: &RecordBatch, columns: &[&str], first: u64)
         decoded.leaves.push(leaf_hash(record));
         Ok::<(), String>(())
     };
-    if let Some(texts) = payload.as_string_opt::<i32>() {
+    if let Some(texts) = payload.as_string_view_opt() {
         return texts.iter().try_for_each(|text| take(text.map(str::as_bytes)));
     }
-    let bytes = payload.as_binary_opt::<i32>().ok_or("its records are neither text nor bytes")?;
+    let bytes = payload.as_binary_view_opt().ok_or("its records are neither text nor bytes")?;
     bytes.iter().try_for_each(take)
 }
 

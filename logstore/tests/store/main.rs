@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod dedup;
 mod evolve;
+mod ids;
 mod index;
 mod kill;
 mod parquet_files;

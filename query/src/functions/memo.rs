@@ -1,4 +1,4 @@
-//! What one call keeps from row to row: the last pattern and the last path, which are nearly always the same.
+//! What one call keeps from row to row: the last pattern, path and written time, which are often the same.
 //! It must never keep more than one of each, and never compile a pattern without a bound on its size.
 
 use regex::{Regex, RegexBuilder};
@@ -14,6 +14,7 @@ const PATTERN_BYTES: usize = 1024 * 1024;
 pub(super) struct Memo {
     regex: Option<(String, Regex)>,
     path: Option<(String, Path)>,
+    time: Option<(i64, String, String)>,
 }
 
 impl Memo {
@@ -23,6 +24,19 @@ impl Memo {
             self.regex = Some((pattern.to_owned(), compile(pattern)?));
         }
         self.regex.as_ref().map(|(_, regex)| regex).ok_or_else(String::new)
+    }
+
+    /// The time as `write` writes it after the pattern: rows are in order of time, and times are often cut to hours.
+    pub(super) fn time(
+        &mut self,
+        us: i64,
+        pattern: &str,
+        write: impl FnOnce() -> Result<String, String>,
+    ) -> Result<String, String> {
+        if self.time.as_ref().is_none_or(|(time, kept, _)| *time != us || kept != pattern) {
+            self.time = Some((us, pattern.to_owned(), write()?));
+        }
+        Ok(self.time.as_ref().map(|(_, _, text)| text.clone()).unwrap_or_default())
     }
 
     /// The parsed JSON path.

@@ -4,11 +4,11 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
 use arrow::array::builder::{
     BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, StringBuilder,
     TimestampMicrosecondBuilder,
 };
+use arrow::array::{Array, ArrayRef};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, ScalarValue};
@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 
 use super::memo::Memo;
 use super::scalar::{Column, Function, Kind, Row, Value, ZONE, coerced, marked, time_type, wanted};
+use super::time;
 
 /// What one call over one batch may make, in bytes; a batch is 8,192 rows.
 const BATCH_BYTES: usize = 64 * 1024 * 1024;
@@ -109,7 +110,20 @@ impl RowWise {
         Self { function, name, lenient, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
+    /// What can be said of a whole column at once, without looking at each row by itself.
+    fn whole(&self, columns: &[(Column, bool)]) -> Option<ArrayRef> {
+        match (self.function.name, columns) {
+            ("date_trunc", [(Column::Text(unit), true), (Column::Time(times), false)]) if unit.is_valid(0) => {
+                Some(Arc::new(time::truncated(unit.value(0), times)?))
+            }
+            _ => None,
+        }
+    }
+
     fn fill(&self, columns: &[(Column, bool)], rows: usize, data_type: &DataType) -> Result<ArrayRef> {
+        if let Some(whole) = self.whole(columns) {
+            return Ok(whole);
+        }
         let mut out = Builder::new(data_type);
         let mut memo = Memo::default();
         let mut bytes = 0;

@@ -3,14 +3,17 @@
 //!
 //! [`ZONE`]: super::scalar::ZONE
 
+use arrow::array::{Array, TimestampMicrosecondArray};
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, Timelike, Utc};
 
 use super::memo::Memo;
 use super::scalar::Kind::{Float, Int, Text, Time};
-use super::scalar::{Answer, Function, Row, Value, quoted};
+use super::scalar::{Answer, Function, Row, Value, ZONE, quoted};
 use super::time_format;
 
 const DAY_US: i64 = 86_400_000_000;
+/// Within so many microseconds of 1970 every time is in the calendar: 250,000 years.
+const CALENDAR_US: u64 = 7_889_400_000_000_000_000;
 
 /// Functions that read one field of the calendar.
 macro_rules! fields {
@@ -115,6 +118,29 @@ fn date_trunc(row: &Row<'_>, _: &mut Memo) -> Answer {
     start.map(|us| Some(Value::Time(us))).ok_or_else(outside)
 }
 
+/// As `date_trunc` for a whole column, in a fraction of the time; `None` for units without a fixed length, and when some
+/// time is outside the calendar or near its end.
+pub(super) fn truncated(unit_name: &str, times: &TimestampMicrosecondArray) -> Option<TimestampMicrosecondArray> {
+    let length = match unit(unit_name) {
+        Ok(Unit::Micros(length)) if length != WEEK => length,
+        _ => return None,
+    };
+    // What stands where a time is null is any number, and its result is not looked at.
+    let inside = |us: i64| us.unsigned_abs() < CALENDAR_US;
+    let all = times.values();
+    if !all.iter().fold(true, |good, &us| good & inside(us)) {
+        return None;
+    }
+    let values: Vec<i64> = match length {
+        // Known when this is compiled, they become multiplications.
+        3_600_000_000 => all.iter().map(|us| us - us.rem_euclid(3_600_000_000)).collect(),
+        DAY_US => all.iter().map(|us| us - us.rem_euclid(DAY_US)).collect(),
+        60_000_000 => all.iter().map(|us| us - us.rem_euclid(60_000_000)).collect(),
+        length => all.iter().map(|us| us - us.rem_euclid(length)).collect(),
+    };
+    Some(TimestampMicrosecondArray::new(values.into(), times.nulls().cloned()).with_timezone(ZONE))
+}
+
 fn add_months(at: NaiveDateTime, months: i64) -> Option<NaiveDateTime> {
     let count = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
     if months < 0 { at.checked_sub_months(count) } else { at.checked_add_months(count) }
@@ -155,8 +181,9 @@ fn months_between(from: NaiveDateTime, to: NaiveDateTime) -> Result<i64, String>
     })
 }
 
-fn date_format(row: &Row<'_>, _: &mut Memo) -> Answer {
-    Ok(Some(Value::Text(time_format::format(calendar(row.time(0)?)?, row.text(1)?)?)))
+fn date_format(row: &Row<'_>, memo: &mut Memo) -> Answer {
+    let (us, pattern) = (row.time(0)?, row.text(1)?);
+    Ok(Some(Value::Text(memo.time(us, pattern, || time_format::format(calendar(us)?, pattern))?)))
 }
 
 fn date_parse(row: &Row<'_>, _: &mut Memo) -> Answer {

@@ -59,7 +59,7 @@ pub use ast::{Bound, Comparison, Node, Pattern, PatternPart, Search, Term, Test}
 pub use fault::SearchFault;
 
 pub(crate) use needs::Needs;
-pub(crate) use predicate::predicate;
+pub(crate) use predicate::{is_lifted, predicate};
 pub(crate) use request::Request;
 
 use crate::Error;

@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use innertrail_logstore::index::TokenIndex;
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use innertrail_logstore::index::{TokenIndex, tokens};
 use innertrail_logstore::{Error, SegmentRef};
 
 use crate::search::words::Word;
@@ -26,9 +28,50 @@ impl Needs {
         Self(vec![words.iter().filter_map(exact).collect()])
     }
 
+    /// Needs of rows for which all filters hold: a column that is equal to a text holds the tokens of the text.
+    /// `indexed` says of which columns the values stand in the event, and so in the index.
+    pub(crate) fn of_filters(filters: &[Expr], indexed: &dyn Fn(&str) -> bool) -> Self {
+        filters.iter().map(|filter| Self::of_filter(filter, indexed)).fold(Self::nothing(), |a, b| a.and(&b))
+    }
+
+    fn of_filter(filter: &Expr, indexed: &dyn Fn(&str) -> bool) -> Self {
+        match filter {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                Self::of_filter(left, indexed).and(&Self::of_filter(right, indexed))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                Self::of_filter(left, indexed).or(Self::of_filter(right, indexed))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match (&**left, &**right) {
+                (Expr::Column(column), text) | (text, Expr::Column(column)) if indexed(&column.name) => Self::of(text),
+                _ => Self::nothing(),
+            },
+            Expr::InList(InList { expr, list, negated: false }) => match &**expr {
+                Expr::Column(column) if indexed(&column.name) => {
+                    list.iter().map(Self::of).reduce(Self::or).unwrap_or_else(Self::nothing)
+                }
+                _ => Self::nothing(),
+            },
+            _ => Self::nothing(),
+        }
+    }
+
+    /// The tokens of a text in the query.
+    fn of(text: &Expr) -> Self {
+        let Expr::Literal(value, _) = text else { return Self::nothing() };
+        let text = value.try_as_str().flatten().unwrap_or_default();
+        Self(vec![tokens(text).map(std::borrow::Cow::into_owned).collect()])
+    }
+
     /// Needs of rows that match both.
-    pub(super) fn and(self, other: &Self) -> Self {
-        if other.is_nothing() || self.0.len() * other.0.len() > MAX_ALTERNATIVES {
+    pub(crate) fn and(self, other: &Self) -> Self {
+        if other.is_nothing() {
+            return self;
+        }
+        if self.is_nothing() {
+            return other.clone();
+        }
+        if self.0.len() * other.0.len() > MAX_ALTERNATIVES {
             return self;
         }
         let both = |a: &Vec<String>, b: &Vec<String>| {

@@ -193,7 +193,7 @@ enum Mismatch {
 
 /// Whether the column's text stands in the event itself. What was worked out or came with the record has a name of
 /// its own: `it_…`, `__…`.
-fn is_lifted(name: &str) -> bool {
+pub(crate) fn is_lifted(name: &str) -> bool {
     !name.starts_with("it_") && !name.starts_with("__")
 }
 

@@ -5,6 +5,7 @@
 mod attacks;
 mod exports;
 mod flips;
+mod ids;
 mod live;
 mod log;
 mod scale;
