@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod consumer;
-mod crash;
+mod crash_image;
 mod damage;
 mod dedup;
 mod evolve;
+mod failpoints;
+mod fault;
 mod index;
 mod kill;
 mod parquet_files;
+mod power_cut;
 mod reader;
 mod refuse;
 mod retire;
@@ -17,3 +20,4 @@ mod rows;
 mod seal;
 mod support;
 mod third_party;
+mod workload;
