@@ -203,7 +203,8 @@ impl Disk for FaultDisk {
     fn pins(&self) -> bool {
         true
     }
-    fn pin(&self, part: Part, _path: &Path) -> io::Result<()> {
-        self.take(part, Act::Pin)
+    fn pin(&self, part: Part, path: &Path) -> io::Result<()> {
+        self.take(part, Act::Pin)?;
+        self.below.pin(part, path)
     }
 }

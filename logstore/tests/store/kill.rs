@@ -23,6 +23,8 @@ const DIR: &str = "INNERTRAIL_LOGSTORE_KILL_DIR";
 const KILLS: u64 = 1_000;
 /// Stores that are filled: each begins empty, so that the first start is hit as well, and none becomes large.
 const STORES: u64 = 8;
+/// Stores that are filled at the same time.
+const LANES: usize = 4;
 /// Kills between two looks at everything; each start looks at what was acknowledged.
 const LOOK: u64 = 25;
 
@@ -133,8 +135,10 @@ fn acknowledged_events_survive_sigkill() {
     println!("INNERTRAIL_SEED={seed} INNERTRAIL_KILLS={kills}");
     let begun = Instant::now();
     let filled: u64 = thread::scope(|scope| {
-        let lane = |lane: u64| (lane..STORES).step_by(2).map(|n| fill(seed + n, kills.div_ceil(STORES))).sum::<u64>();
-        let lanes = [scope.spawn(move || lane(0)), scope.spawn(move || lane(1))];
+        // More than there are cores: a life is mostly waiting for the disk.
+        let lane =
+            |lane: u64| (lane..STORES).step_by(LANES).map(|n| fill(seed + n, kills.div_ceil(STORES))).sum::<u64>();
+        let lanes: Vec<_> = (0..LANES as u64).map(|n| scope.spawn(move || lane(n))).collect();
         lanes.into_iter().map(|lane| lane.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).sum()
     });
     let kills = kills.div_ceil(STORES) * STORES;

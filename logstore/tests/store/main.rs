@@ -9,6 +9,7 @@ mod dedup;
 mod evolve;
 mod failpoints;
 mod fault;
+mod immutable;
 mod index;
 mod kill;
 mod parquet_files;

@@ -3,7 +3,7 @@
 //! retention. Going on after a crash at any place ends the same.
 //! It must never look at more than what a user of the crate sees.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -220,20 +220,27 @@ pub(crate) fn assert_verified(dir: &Path, context: &str) {
     assert!(report.ok, "{context}\n{}", report.text());
 }
 
-/// Sealed files can be written by nobody.
-pub(crate) fn assert_protected(dir: &Path, context: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    let mut folders = vec![dir.to_path_buf()];
+/// Sealed files that have a name of their own kind; tiles have none.
+pub(crate) fn sealed_files(dir: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![dir.to_path_buf()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let sealed = path.extension().is_some_and(|e| ["parquet", "tbf", "leaf", "digest"].iter().any(|s| e == *s));
             if path.is_dir() {
                 folders.push(path);
-            } else if sealed {
-                let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-                assert_eq!(mode, 0o440, "{context}: {}", path.display());
+            } else if path.extension().is_some_and(|e| ["parquet", "tbf", "leaf", "digest"].iter().any(|s| e == *s)) {
+                files.push(path);
             }
         }
+    }
+    files
+}
+
+/// Sealed files can be written by nobody.
+pub(crate) fn assert_protected(dir: &Path, context: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    for path in sealed_files(dir) {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o440, "{context}: {}", path.display());
     }
 }
