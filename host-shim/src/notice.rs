@@ -2,6 +2,9 @@
 //!
 //! Nothing is printed here.
 
+use std::path::PathBuf;
+
+use crate::lifecycle::LifecycleError;
 use crate::runtime::{CallError, OpenError, RunError};
 
 /// Why a running pipeline ended. Nothing is lost: everything up to the last commit is durable.
@@ -11,6 +14,22 @@ pub enum PipelineError {
     /// The Logstore failed.
     #[error(transparent)]
     Logstore(#[from] innertrail_logstore::Error),
+    /// What is remembered of the Logstore's life cannot be read or written.
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+    /// Asked to stop while there was no room.
+    #[error(
+        "stopped while the disk of {dir} was full: {free} bytes free, {needed} needed. Nothing is lost: what was read since \
+         the last commit is read again at the next start; free space first"
+    )]
+    DiskFull {
+        /// The data directory.
+        dir: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// Bytes that have to be free.
+        needed: u64,
+    },
     /// The component failed for good.
     #[error("source {source_name}: {error}")]
     Run {
@@ -37,6 +56,18 @@ pub enum PipelineError {
     },
 }
 
+impl PipelineError {
+    /// Whether it is that the disk is full, so that waiting helps.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Logstore(error) => error.is_disk_full(),
+            Self::Lifecycle(error) => error.is_disk_full(),
+            _ => false,
+        }
+    }
+}
+
 /// Something to tell people while it runs.
 #[derive(Debug, Clone)]
 pub enum Notice<'a> {
@@ -46,6 +77,8 @@ pub enum Notice<'a> {
     State(&'a str, String),
     /// Something about the Logstore itself: enabled, days dropped.
     Logstore(String),
+    /// There is no room on the disk: everything stands still until there is.
+    DiskFull(String),
     /// A commit is durable: records so far, input bytes so far.
     Progress(u64, u64),
 }

@@ -4,8 +4,10 @@
 //! (I2), and a crash at any moment leaves counts as if it had not been. Nothing is acknowledged before the fsync (I1).
 
 mod abandon;
+mod full;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,9 +17,10 @@ use innertrail_logstore::{Transaction, Writer};
 use crate::accounting::{broken_promises, frame, push};
 use crate::clock;
 use crate::config::{Config, Source};
-use crate::fetch::{self, Files};
+use crate::fetch;
 use crate::lifecycle::Custody;
 use crate::lifecycle::sources::Provider;
+use crate::lifecycle::standstill::Standstill;
 pub use crate::notice::{Notice, PipelineError};
 use crate::running::{Answer, Next, Running, files, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
@@ -46,6 +49,8 @@ pub struct Pipeline {
     failed: BTreeMap<String, String>,
     /// What each source said last of itself.
     states: BTreeMap<String, (&'static str, Option<String>)>,
+    /// Set when it is to end.
+    stop: Arc<AtomicBool>,
 }
 
 impl Pipeline {
@@ -54,7 +59,10 @@ impl Pipeline {
     /// # Errors
     /// See [`SetupError`]; nothing was started then.
     pub fn open(config: &Config) -> Result<Self, SetupError> {
-        let Rooms { component, bisector, native, writer, custody, told } = Rooms::open(config, "run")?;
+        let Rooms { component, bisector, native, writer, custody, mut told } = Rooms::open(config, "run")?;
+        if let Err(e) = Standstill::reserve(&config.data_dir) {
+            told.push(format!("`innertrail status` will not show it when the disk is full: no room for its note: {e}"));
+        }
         let mut txn = writer.begin();
         if writer.state().checkpoint(TRANSFORM) != Some(config.transform_json().as_bytes()) {
             txn.checkpoint(TRANSFORM, config.transform_json().as_bytes());
@@ -71,6 +79,7 @@ impl Pipeline {
             begun: Instant::now(),
             failed: BTreeMap::new(),
             states: BTreeMap::new(),
+            stop: Arc::default(),
         })
     }
 
@@ -96,29 +105,30 @@ impl Pipeline {
     ///
     /// # Errors
     /// See [`PipelineError`].
-    pub fn run(&mut self, stop: &AtomicBool, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
+    pub fn run(&mut self, stop: &Arc<AtomicBool>, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
+        self.stop = Arc::clone(stop);
         let names: Vec<String> = self.config.sources.keys().cloned().collect();
         let mut sources = Vec::with_capacity(names.len());
         for name in names {
             let session = self.session(&name)?;
-            let next = Next::Step(Box::new(Answer::Started));
-            sources.push(Running {
-                name,
-                session,
-                files: Files::default(),
-                listed: BTreeSet::new(),
-                at_file: None,
-                failed_at: None,
-                next,
-            });
+            sources.push(Running::new(name, session));
         }
         self.told.drain(..).for_each(|line| tell(Notice::Logstore(line)));
-        self.keep_up(tell)?;
-        while !stop.load(Ordering::Relaxed) && sources.iter().any(|s| !matches!(s.next, Next::Over)) {
-            self.turn(&mut sources, stop, tell)?;
+        loop {
+            match self.work(&mut sources, tell) {
+                Err(error) if error.is_disk_full() => self.stand_still(&mut sources, tell)?,
+                other => return other,
+            }
         }
-        self.commit(tell)?;
-        Ok(())
+    }
+
+    /// Turns until all sources are finished or it is to stop.
+    fn work(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
+        self.keep_up(tell)?;
+        while !self.stop.load(Ordering::Relaxed) && sources.iter().any(|s| !matches!(s.next, Next::Over)) {
+            self.turn(sources, tell)?;
+        }
+        self.commit(tell)
     }
 
     /// Seals what is in the write-ahead log into segments and lets the Logstore go.
@@ -130,12 +140,7 @@ impl Pipeline {
     }
 
     /// One step of every source that is ready; a nap when none is.
-    fn turn(
-        &mut self,
-        sources: &mut [Running],
-        stop: &AtomicBool,
-        tell: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<(), PipelineError> {
+    fn turn(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
         let mut idle = true;
         for source in sources.iter_mut() {
             let answer = match std::mem::replace(&mut source.next, Next::Over) {
@@ -154,7 +159,7 @@ impl Pipeline {
             self.commit(tell)?;
             self.keep_up(tell)?;
         }
-        if idle && !stop.load(Ordering::Relaxed) {
+        if idle && !self.stop.load(Ordering::Relaxed) {
             let due = sources.iter().filter_map(|s| match s.next {
                 Next::Wake(due) => Some(due.saturating_duration_since(Instant::now())),
                 _ => None,
@@ -346,8 +351,8 @@ impl Pipeline {
             return;
         }
         self.states.insert(name.to_owned(), said);
-        let json = serde_json::json!({ "state": word, "why": why, "since_ms": clock::now_ms() });
-        self.txn.checkpoint(&format!("{STATE}{name}"), json.to_string().as_bytes());
+        let json = full::state_json(word, why.map(String::as_str));
+        self.txn.checkpoint(&format!("{STATE}{name}"), json.as_bytes());
         tell(Notice::State(name, why.map_or_else(|| word.to_owned(), |why| format!("{word}: {why}"))));
     }
 
@@ -360,6 +365,7 @@ impl Pipeline {
         if self.txn.is_empty() {
             return Ok(());
         }
+        self.wait_for_room(tell)?;
         let txn = std::mem::replace(&mut self.txn, self.writer.begin());
         self.writer.commit(txn, clock::now_us())?;
         let state = self.writer.state();

@@ -25,6 +25,14 @@ pub(crate) struct Running {
     pub(crate) next: Next,
 }
 
+impl Running {
+    /// A source whose session is about to be started.
+    pub(crate) fn new(name: String, session: Session) -> Self {
+        let next = Next::Step(Box::new(Answer::Started));
+        Self { name, session, files: Files::default(), listed: BTreeSet::new(), at_file: None, failed_at: None, next }
+    }
+}
+
 pub(crate) enum Next {
     Step(Box<Answer>),
     Wake(Instant),

@@ -101,12 +101,21 @@ impl SealKey {
     }
 }
 
+/// Writes the key beside its place and links it there, so that a crash leaves a whole key or none.
 fn create(path: &Path) -> io::Result<()> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|e| io::Error::other(e.to_string()))?;
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let half = path.with_extension("key.new");
+    let _ = fs::remove_file(&half);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
     file.write_all(&key)?;
-    file.sync_all()
+    file.sync_all()?;
+    // Two first starts at the same time must end with one key: a link never replaces.
+    match fs::hard_link(&half, path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => fs::remove_file(&half)?,
+    }
+    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

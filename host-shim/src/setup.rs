@@ -3,12 +3,14 @@
 //! Everything that can be wrong before anything starts is found here, and is a [`SetupError`]: exit code 2.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use innertrail_logstore::durable::{OsDisk, immutable};
 use innertrail_logstore::{Options, Writer};
 
 use crate::clock;
-use crate::config::{Config, Interrupt};
+use crate::config::{Config, Immutable, Interrupt};
 use crate::layout::{self, HostRows};
 use crate::lifecycle::{self, Custody, LifecycleError, Opening};
 use crate::runtime::wit::info::Description;
@@ -92,12 +94,37 @@ fn writer(config: &Config, description: &Description) -> Result<Writer, SetupErr
     let mut options = Options::new(lifecycle::key::open(&config.data_dir, &config.trail)?);
     options.segment_rows = u64::from(config.logstore.segment_rows);
     options.segment_bytes = config.logstore.segment_bytes;
+    options.disk = Arc::new(OsDisk { immutable: config.logstore.immutable == Immutable::Auto });
     Ok(Writer::open(&config.data_dir, &config.trail, layout::of(description), options, clock::now_us())?)
 }
 
 fn make_parents(dir: &Path) -> Result<(), SetupError> {
     let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
-    std::fs::create_dir_all(parent).map_err(|source| SetupError::DataDir { path: dir.to_owned(), source })
+    make_durable(parent).map_err(|source| SetupError::DataDir { path: dir.to_owned(), source })
+}
+
+/// Makes a folder and what is missing above it, each with its name synced: a power cut must not take the Logstore away
+/// with the folder that holds it.
+fn make_durable(folder: &Path) -> std::io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().unwrap_or(Path::new(""));
+    make_durable(above)?;
+    std::fs::create_dir_all(folder)?;
+    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+    std::fs::File::open(above)?.sync_all()
+}
+
+/// A wish that cannot be met is said, and nothing more: sealed files are read-only either way.
+fn not_immutable(config: &Config) -> Option<String> {
+    let wanted = config.logstore.immutable == Immutable::Auto;
+    let possible = wanted && immutable::possible(&config.data_dir.join("tmp")).unwrap_or(false);
+    (wanted && !possible).then(|| {
+        "logstore.immutable: auto has no effect here: the file system of data_dir has no immutable flag, or \
+         CAP_LINUX_IMMUTABLE is missing; sealed files are read-only"
+            .to_owned()
+    })
 }
 
 /// What only the host can do for the transform: keys and rows of its own making.
@@ -136,7 +163,8 @@ impl Rooms {
         let mut writer = writer(config, &description)?;
         let (dir, account) = (&config.data_dir, config.account.as_deref());
         let opening = Opening { by, dir, retention_days: config.logstore.retention_days, account };
-        let (custody, told) = Custody::open(&mut writer, opening, clock::now_us())?;
+        let (custody, mut told) = Custody::open(&mut writer, opening, clock::now_us())?;
+        told.extend(not_immutable(config));
         let native = HostNative { key: SealKey::open(&config.data_dir)?, rows: HostRows::new(writer.layout()) };
         let bisector = Bisector::new(transform, BisectorConfig::default());
         Ok(Self { component, bisector, native, writer, custody, told })

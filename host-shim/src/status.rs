@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use innertrail_logstore::{Error, Snapshot, State, Store};
 use serde::Serialize;
 
-use crate::lifecycle::told::{Kept, Life, Sealed};
+use crate::lifecycle::standstill::Standstill;
+use crate::lifecycle::told::{Kept, Life, PausedSource, Sealed};
 use crate::lifecycle::{self, told};
 
 /// Prefix of the counters of quarantine reasons.
@@ -107,9 +108,22 @@ impl Status {
                 status.kept.insert(store.name(), kept);
             }
         }
+        if let Some(standing) = Standstill::read(snapshot.dir()) {
+            status.stands_still(&standing);
+        }
         // Right after a writer was killed in a rotation there is none; that is no reason to say nothing.
         status.seal = snapshot.checkpoint().ok().and_then(|note| Sealed::of(&note, now_us));
         Ok(status)
+    }
+
+    /// The Logstore itself cannot be told that there is no room; a note beside it can.
+    fn stands_still(&mut self, standing: &Standstill) {
+        if let Some(life) = &mut self.lifecycle {
+            life.state = "paused";
+            life.paused.extend(self.sources.keys().map(|source| (source.clone(), PausedSource::full(standing))));
+        }
+        self.life_lines.retain(|(name, _)| name != "state");
+        self.life_lines.insert(0, ("state".to_owned(), standing.told()));
     }
 
     /// Reads the counters.

@@ -1,6 +1,7 @@
 //! Every way the Logstore can refuse. Each message says what happened, where, and what to do.
 //! It must never carry the content of a row: rows may hold personal data.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::Store;
@@ -223,6 +224,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is that there is no room: the disk is full, or a quota is used up. Parquet hides the system's reason
+    /// in its own error, so that one is looked at as well.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        let full = |e: &std::io::Error| matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        match self {
+            Self::Write { source, .. } => full(source),
+            Self::Parquet { source: parquet::errors::ParquetError::External(e), .. } => {
+                e.downcast_ref::<std::io::Error>().is_some_and(full)
+            }
+            _ => false,
+        }
+    }
+
     /// Wraps a read failure.
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
         Self::Read { path: path.to_path_buf(), source }

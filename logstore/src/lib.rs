@@ -40,6 +40,7 @@ pub mod index;
 mod layout;
 mod leftovers;
 mod lock;
+mod pin;
 mod recover;
 mod retire;
 mod rotate;

@@ -1,13 +1,13 @@
 //! Opening a data directory: take the lock, find the last good moment, go on from there.
 //! It must never cut what was acknowledged: damage is refused, only a torn last write is dropped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use crate::dedup::{Opening, Source};
-use crate::durable::{self, Disk};
+use crate::durable::{self, Disk, Folders, Part};
 use crate::format::{FORMAT, Format, Sealed, read_file};
 use crate::frame::{FILE_HEADER, FrameBuilder, WalId};
 use crate::leftovers;
@@ -15,13 +15,13 @@ use crate::lock::Lock;
 use crate::rotate::{Home, day_of, hour_of};
 use crate::row::RowRef;
 use crate::seal::digest::{self, Link};
-use crate::seal::key::origin;
+use crate::seal::key::{TRAIL, origin};
 use crate::seal::note::{self, Place};
 use crate::seal::{Seal, SealKey};
 use crate::segment;
 use crate::wal::{self, WalReader};
 use crate::writer::{Options, Recovery, Wal, Writer};
-use crate::{Error, Layout, State, Store};
+use crate::{Error, Layout, State, Store, pin};
 
 /// See [`Writer::open`].
 pub(crate) fn open(dir: &Path, trail: &str, layout: Layout, options: Options, now_us: i64) -> Result<Writer, Error> {
@@ -30,13 +30,34 @@ pub(crate) fn open(dir: &Path, trail: &str, layout: Layout, options: Options, no
         return Err(Error::Transaction(format!("the time {now_us} µs is out of range")));
     }
     let disk = Arc::clone(&options.disk);
-    durable::make_dir(disk.as_ref(), dir)?;
-    let lock = Lock::take(&dir.join("LOCK"))?;
+    let folders = Folders::default();
+    folders.make(disk.as_ref(), &[dir.to_path_buf()])?;
+    let lock = Arc::new(Lock::take(&dir.join("LOCK"))?);
+    locked(dir, trail, layout, options, (lock, folders), now_us)
+}
+
+/// See [`Writer::reopen`].
+pub(crate) fn reopen(stopped: &Writer, now_us: i64) -> Result<Writer, Error> {
+    let (home, options) = (&stopped.home, stopped.options.clone());
+    let trail = options.key.name().strip_prefix(TRAIL).unwrap_or_default().to_owned();
+    let held = (Arc::clone(&stopped.lock), Folders::default());
+    locked(&home.dir, &trail, home.layout.as_ref().clone(), options, held, now_us)
+}
+
+fn locked(
+    dir: &Path,
+    trail: &str,
+    layout: Layout,
+    options: Options,
+    (lock, folders): (Arc<Lock>, Folders),
+    now_us: i64,
+) -> Result<Writer, Error> {
+    let disk = Arc::clone(&options.disk);
     let (layout, new_format) = settle_format(dir, trail, layout, now_us)?;
     if options.key.name() != origin(trail) {
         return Err(Error::Key(format!("it is called {}, but this trail needs {}", options.key.name(), origin(trail))));
     }
-    let home = Home { dir: dir.to_path_buf(), disk, layout: Arc::new(layout) };
+    let home = Home { dir: dir.to_path_buf(), disk, layout: Arc::new(layout), folders };
     make_folders(&home)?;
     let removed_files = empty_tmp(home.disk.as_ref(), dir)?;
     let Base { sealed, link, new_format } = settle_state(&home, &options.key, new_format, now_us)?;
@@ -82,13 +103,14 @@ pub(crate) fn open(dir: &Path, trail: &str, layout: Layout, options: Options, no
         recovery,
         frame: FrameBuilder::default(),
         poisoned: None,
-        _lock: lock,
+        lock,
     };
     if writer.new_format.is_some() {
         writer.rotate(now_us, writer.kept)?;
     } else {
         writer.write_checkpoint(now_us)?;
     }
+    pin::all(&writer.home, writer.sealed_end)?;
     Ok(writer)
 }
 
@@ -132,16 +154,16 @@ fn holds_records(dir: &Path) -> Result<bool, Error> {
     Ok(false)
 }
 
+/// Makes the folders. It syncs what holds them as well, though they may be there: what an earlier life was killed in the
+/// middle of must be durable before anything is removed because of it.
 fn make_folders(home: &Home) -> Result<(), Error> {
-    let dir = &home.dir;
-    for name in ["tmp", "wal", "seal", "seal/digest", "seal/leaf", "seal/tile"] {
-        durable::make_dir(home.disk.as_ref(), &dir.join(name))?;
-    }
+    let names = ["tmp", "wal", "seal", "seal/digest", "seal/leaf", "seal/tile"];
+    let mut folders: Vec<PathBuf> = names.iter().map(|name| home.dir.join(name)).collect();
     for store in Store::ALL {
-        durable::make_dir(home.disk.as_ref(), &dir.join(store.name()))?;
-        durable::make_dir(home.disk.as_ref(), &segment::data_dir(dir, store))?;
+        folders.push(home.dir.join(store.name()));
+        folders.push(segment::data_dir(&home.dir, store));
     }
-    Ok(())
+    home.folders.make(home.disk.as_ref(), &folders).map(drop)
 }
 
 fn empty_tmp(disk: &dyn Disk, dir: &Path) -> Result<u64, Error> {
@@ -149,7 +171,7 @@ fn empty_tmp(disk: &dyn Disk, dir: &Path) -> Result<u64, Error> {
     let mut removed = 0;
     for entry in std::fs::read_dir(&tmp).map_err(|e| Error::read(&tmp, e))? {
         let path = entry.map_err(|e| Error::read(&tmp, e))?.path();
-        disk.remove(&path).map_err(|e| Error::write(&path, e))?;
+        disk.remove(Part::Scratch, &path).map_err(|e| Error::write(&path, e))?;
         removed += 1;
     }
     Ok(removed)
@@ -180,7 +202,7 @@ fn settle_state(home: &Home, key: &SealKey, new_format: Option<Format>, now_us: 
     let settlement = draft.settle(home, key, &Seal::default(), &[])?;
     settlement.put_digest(home)?;
     let (vkey, tmp) = (home.dir.join("seal/seal.vkey"), home.dir.join("tmp/seal.vkey"));
-    durable::replace(home.disk.as_ref(), &tmp, &vkey, &[key.vkey().as_bytes(), b"\n"])?;
+    durable::replace(home.disk.as_ref(), Part::PublicKey, &tmp, &vkey, &[key.vkey().as_bytes(), b"\n"])?;
     Wal::create(home, WalId { generation: 1, salt: Wal::salt() }, &[])?;
     settlement.put_state(home)?;
     Ok(Base { sealed, link: settlement.link, new_format: None })
@@ -302,8 +324,8 @@ impl Replay {
         let mut wal = Wal::create(home, id, content)?;
         for old in &self.superseded {
             let old = wal::path(&home.dir, *old);
-            disk.remove(&old).map_err(|e| Error::write(&old, e))?;
-            durable::sync_parent(disk, &old)?;
+            disk.remove(Part::OldWal, &old).map_err(|e| Error::write(&old, e))?;
+            durable::sync_parent(disk, Part::OldWal, &old)?;
         }
         wal.frames = self.frames;
         wal.hour = (self.frames > 0).then(|| hour_of(self.last_us));

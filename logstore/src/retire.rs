@@ -3,6 +3,7 @@
 
 use chrono::NaiveDate;
 
+use crate::durable::Part;
 use crate::store::STORES;
 use crate::{Error, SegmentRef, Store, Writer, leftovers, segment};
 
@@ -45,7 +46,7 @@ impl Writer {
         let mut kept: [u64; STORES] = self.kept;
         kept[place] = last.end();
         self.rotate(now_us, kept)?;
-        leftovers::remove_segments(&self.home, store, &segments)?;
+        leftovers::remove_segments(&self.home, Part::Retired, store, &segments)?;
         Ok(retired(&segments, kept[place]))
     }
 }

@@ -1,7 +1,7 @@
 //! The tail becomes segments: the write-ahead log is read back frame by frame, so memory stays bounded.
 //! It must never give a file its final name before all files of the generation are durable.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate};
 
 use crate::batch::BatchBuilder;
-use crate::durable::{self, Disk};
+use crate::durable::{Disk, Folders, Part};
 use crate::frame::Frame;
 use crate::index::TokenIndexBuilder;
 use crate::row::RowRef;
@@ -26,6 +26,7 @@ pub(crate) struct Home {
     pub(crate) dir: PathBuf,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) layout: Arc<Layout>,
+    pub(crate) folders: Folders,
 }
 
 /// The UTC hour of a time in microseconds, counted from 1970: a generation holds rows of one hour only.
@@ -41,6 +42,7 @@ pub(crate) fn day_of(now_us: i64) -> Option<NaiveDate> {
 /// A durable file that waits in `tmp/` for its final name.
 #[derive(Debug)]
 struct Pending {
+    part: Part,
     tmp: PathBuf,
     path: PathBuf,
     sha256: [u8; 32],
@@ -67,21 +69,22 @@ pub(crate) fn rotate(home: &Home, generation: u64, from: [u64; STORES], seal: &m
         end[store.place()] = segment.first_seq + segment.rows;
         let (first_seq, rows) = (segment.first_seq, segment.rows);
         let leaf = segment::leaf_path(&home.dir, store, first_seq, rows);
-        pending.push(write_small(home, leaf, &seal.leaves[store.place()])?);
+        pending.push(write_small(home, Part::Leaf, leaf, &seal.leaves[store.place()])?);
         let name = format!("{}.parquet", segment::stem(first_seq, rows));
         let day = segment.day;
         let path = segment::day_dir(&home.dir, store, day).join(name);
         if let Some(index) = index {
             let at = SegmentRef { path: path.clone(), first_seq, rows, day, bytes: 0 }.index_path();
-            pending.push(write_small(home, at, &index)?);
+            pending.push(write_small(home, Part::TokenIndex, at, &index)?);
         }
-        pending.push(Pending { tmp: segment.tmp, path, sha256: segment.sha256 });
+        pending.push(Pending { part: Part::Segment, tmp: segment.tmp, path, sha256: segment.sha256 });
     }
     for store in Store::ALL {
         seal.leaves[store.place()].clear();
         for tile in seal.trees[store.place()].take_tiles() {
             let bytes: Vec<u8> = tile.hashes.iter().flat_map(|hash| hash.0).collect();
-            pending.push(write_small(home, tile_path(&home.dir, store, tile.level, tile.index), &bytes)?);
+            let path = tile_path(&home.dir, store, tile.level, tile.index);
+            pending.push(write_small(home, Part::Tile, path, &bytes)?);
         }
     }
     let files = publish(home, pending)?;
@@ -99,29 +102,28 @@ pub(crate) fn tile_path(dir: &Path, store: Store, level: u8, index: u64) -> Path
     dir.join("seal/tile").join(store.name()).join(level.to_string()).join(name)
 }
 
-fn write_small(home: &Home, path: PathBuf, bytes: &[u8]) -> Result<Pending, Error> {
+fn write_small(home: &Home, part: Part, path: PathBuf, bytes: &[u8]) -> Result<Pending, Error> {
     let inside = path.strip_prefix(&home.dir).unwrap_or(&path);
     let tmp = home.dir.join("tmp").join(inside.to_string_lossy().replace('/', "-"));
-    let mut file = HashedFile::new(home.disk.create(&tmp).map_err(|e| Error::write(&tmp, e))?);
+    let mut file = HashedFile::new(home.disk.create(part, &tmp).map_err(|e| Error::write(&tmp, e))?);
     let written = file.write_all(bytes).and_then(|()| file.finish());
-    Ok(Pending { sha256: written.map_err(|e| Error::write(&tmp, e))?, tmp, path })
+    Ok(Pending { part, sha256: written.map_err(|e| Error::write(&tmp, e))?, tmp, path })
 }
 
 /// Gives durable files their final names.
 fn publish(home: &Home, pending: Vec<Pending>) -> Result<Vec<NamedFile>, Error> {
-    let mut folders = BTreeSet::new();
+    let mut folders = BTreeMap::new();
     let mut files = Vec::with_capacity(pending.len());
-    for Pending { tmp, path, sha256 } in pending {
+    for Pending { part, tmp, path, sha256 } in pending {
         let folder = path.parent().unwrap_or(&home.dir).to_path_buf();
-        durable::make_dirs(home.disk.as_ref(), &home.dir, &folder)?;
-        home.disk.protect(&tmp).map_err(|e| Error::write(&tmp, e))?;
-        home.disk.rename(&tmp, &path).map_err(|e| Error::write(&path, e))?;
-        folders.insert(folder);
+        home.folders.make_below(home.disk.as_ref(), &home.dir, &folder)?;
+        home.disk.rename(part, &tmp, &path).map_err(|e| Error::write(&path, e))?;
+        folders.insert(folder, part);
         let inside = path.strip_prefix(&home.dir).unwrap_or(&path).to_string_lossy().into_owned();
-        files.push(NamedFile { path: inside, sha256 });
+        files.push(NamedFile { part, path: inside, sha256 });
     }
-    for folder in folders {
-        home.disk.sync_dir(&folder).map_err(|e| Error::write(&folder, e))?;
+    for (folder, part) in folders {
+        home.disk.sync_dir(part, &folder).map_err(|e| Error::write(&folder, e))?;
     }
     Ok(files)
 }
@@ -223,7 +225,7 @@ impl<'a> Lane<'a> {
             self.flush()?;
         }
         if self.open.is_none() {
-            let Home { dir, disk, layout } = self.home;
+            let Home { dir, disk, layout, .. } = self.home;
             self.open = Some(SegmentWriter::create(disk.as_ref(), dir, layout, self.store, seq, day)?);
             self.index = (self.store == Store::Log).then(TokenIndexBuilder::new);
         }

@@ -13,7 +13,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest as _, Sha256};
 
-use crate::durable::{Disk, DiskFile};
+use crate::durable::{Disk, DiskFile, Part};
 use crate::format::FORMAT;
 use crate::layout::{Encoding, Kind, Layout, RECEIVED, SEQ};
 use crate::{Error, Store};
@@ -163,7 +163,7 @@ impl SegmentWriter {
         day: NaiveDate,
     ) -> Result<Self, Error> {
         let tmp = dir.join("tmp").join(format!("{}-{first_seq:016}.parquet", store.name()));
-        let file = HashedFile::new(disk.create(&tmp).map_err(|e| Error::write(&tmp, e))?);
+        let file = HashedFile::new(disk.create(Part::Segment, &tmp).map_err(|e| Error::write(&tmp, e))?);
         let properties = properties(layout, store, first_seq).map_err(|e| Error::parquet(&tmp, e))?;
         let writer =
             ArrowWriter::try_new(file, layout.schema(store), Some(properties)).map_err(|e| Error::parquet(&tmp, e))?;
@@ -196,10 +196,10 @@ impl HashedFile {
         Self { file, hash: Sha256::new() }
     }
 
-    /// Makes the file durable; its SHA-256.
+    /// Makes the file read-only and durable; its SHA-256.
     pub(crate) fn finish(&mut self) -> std::io::Result<[u8; 32]> {
         self.file.flush()?;
-        self.file.sync()?;
+        self.file.seal()?;
         Ok(self.hash.finalize_reset().into())
     }
 }

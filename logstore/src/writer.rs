@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::dedup::{DedupIndex, IdProgress};
-use crate::durable::{self, Disk, DiskFile, OsDisk};
+use crate::durable::{self, Disk, DiskFile, OsDisk, Part};
 use crate::format::{Format, Sealed};
 use crate::frame::{Draft, FILE_HEADER, FrameBuilder, HEADER, WalId};
 use crate::lock::Lock;
@@ -17,7 +17,7 @@ use crate::seal::digest::{self, Link};
 use crate::seal::note::{self, Place};
 use crate::seal::{Seal, SealKey};
 use crate::store::STORES;
-use crate::{Committed, Error, Layout, State, Store, Transaction, recover, wal};
+use crate::{Committed, Error, Layout, State, Store, Transaction, pin, recover, wal};
 
 /// A checkpoint goes to its own file at most this often, in microseconds.
 const CHECKPOINT_US: i64 = 1_000_000;
@@ -48,7 +48,7 @@ impl Options {
     /// The defaults, with this key.
     #[must_use]
     pub fn new(key: SealKey) -> Self {
-        let disk = Arc::new(OsDisk);
+        let disk = Arc::new(OsDisk::default());
         Self { key, segment_rows: 32_768, segment_bytes: 64 << 20, ids_in_memory: 1 << 19, id_progress: None, disk }
     }
 }
@@ -86,7 +86,8 @@ impl Wal {
     pub(crate) fn create(home: &Home, id: WalId, content: &[u8]) -> Result<Self, Error> {
         let path = wal::path(&home.dir, id.generation);
         let tmp = home.dir.join("tmp").join(format!("{:08}.wal", id.generation));
-        let file = durable::replace(home.disk.as_ref(), &tmp, &path, &[&id.encode(), content])?;
+        let mut file = durable::replace(home.disk.as_ref(), Part::Wal, &tmp, &path, &[&id.encode(), content])?;
+        file.goes_on_as(Part::Frame);
         let len = (FILE_HEADER + content.len()) as u64;
         Ok(Self { file, id, len, frames: 0, rows: 0, hour: None })
     }
@@ -127,7 +128,8 @@ pub struct Writer {
     pub(crate) recovery: Recovery,
     pub(crate) frame: FrameBuilder,
     pub(crate) poisoned: Option<String>,
-    pub(crate) _lock: Lock,
+    /// Shared with the writer that [`Writer::reopen`] makes of this one.
+    pub(crate) lock: Arc<Lock>,
 }
 
 impl Writer {
@@ -138,6 +140,18 @@ impl Writer {
     /// [`Error::Locked`], [`Error::OtherTrail`], [`Error::Layout`], [`Error::Corrupt`], [`Error::Gap`], I/O.
     pub fn open(dir: &Path, trail: &str, layout: Layout, options: Options, now_us: i64) -> Result<Self, Error> {
         recover::open(dir, trail, layout, options, now_us)
+    }
+
+    /// Recovers as a new start does, after a failure whose cause is gone, without letting the lock go meanwhile. What was
+    /// acknowledged is there; of what was not, [`Writer::state`] tells. When this fails the writer stays stopped, and it
+    /// may be called again.
+    ///
+    /// # Errors
+    /// As [`Writer::open`].
+    pub fn reopen(&mut self, now_us: i64) -> Result<(), Error> {
+        self.poisoned.get_or_insert_with(|| "it is opened again".to_owned());
+        *self = recover::reopen(self, now_us)?;
+        Ok(())
     }
 
     /// A new transaction.
@@ -341,8 +355,9 @@ impl Writer {
         self.kept = kept;
         self.wal = new;
         self.write_checkpoint(now_us)?;
-        self.home.disk.remove(&old_path).map_err(|e| Error::write(&old_path, e))?;
-        durable::sync_parent(self.home.disk.as_ref(), &old_path)?;
+        self.home.disk.remove(Part::OldWal, &old_path).map_err(|e| Error::write(&old_path, e))?;
+        durable::sync_parent(self.home.disk.as_ref(), Part::OldWal, &old_path)?;
+        pin::rotated(&self.home, &rotated.files, self.digest.number)?;
         let log = Store::Log.place();
         self.index.rotated(&self.home, self.digest, self.kept[log], self.sealed_end[log])
     }
@@ -363,7 +378,7 @@ impl Writer {
     fn put_checkpoint(&mut self, now_us: i64) -> Result<(), Error> {
         let dir = &self.home.dir;
         let (tmp, path) = (dir.join("tmp/checkpoint"), note::path(dir));
-        durable::replace(self.home.disk.as_ref(), &tmp, &path, &[&self.note])?;
+        durable::replace(self.home.disk.as_ref(), Part::Checkpoint, &tmp, &path, &[&self.note])?;
         self.note_is_new = false;
         self.note_put_us = now_us;
         Ok(())

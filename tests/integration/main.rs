@@ -5,6 +5,7 @@
 
 mod component;
 mod crash;
+mod disk_full;
 mod faults;
 mod fixtures;
 mod gate;

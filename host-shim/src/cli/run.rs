@@ -68,7 +68,7 @@ pub(super) fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-fn watch(pipeline: &mut Pipeline, stop: &AtomicBool, log: &Log) -> Result<(), PipelineError> {
+fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, log: &Log) -> Result<(), PipelineError> {
     let bar = draws_progress(log).then(progress_bar);
     let result = pipeline.run(stop, &mut |notice| match notice {
         Notice::Note(source, note) => aside(bar.as_ref(), || log.line("warning", &format!("source {source}: {note}"))),
@@ -77,6 +77,7 @@ fn watch(pipeline: &mut Pipeline, stop: &AtomicBool, log: &Log) -> Result<(), Pi
         }
         Notice::State(..) => {}
         Notice::Logstore(line) => aside(bar.as_ref(), || log.line("info", &line)),
+        Notice::DiskFull(line) => aside(bar.as_ref(), || log.line("warning", &line)),
         Notice::Progress(records, bytes) => {
             if let Some(bar) = &bar {
                 bar.set_position(bytes);

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 pub use error::{ConfigError, Finding, Position};
 pub use interpolate::Lookup;
 pub use schema::{
-    Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Interrupt, Logstore, ObjectNames,
-    Plugin, Redact, Route, Source, UnsupportedProducts,
+    Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Immutable, Interrupt, Logstore,
+    ObjectNames, Plugin, Redact, Route, Source, UnsupportedProducts,
 };
 
 /// Largest configuration file that is read, in bytes.

@@ -211,6 +211,26 @@ pub struct Logstore {
     /// Longest time in milliseconds that a record waits to be made durable.
     #[schemars(range(min = 1, max = 60_000))]
     pub commit_interval_ms: u64,
+
+    /// Bytes that must be free on the disk of `data_dir`. When there is less, sources are paused as `disk_full` until
+    /// there is more; nothing is lost or left out. 0 pauses only when the disk is really full.
+    #[schemars(range(max = 1_099_511_627_776u64))]
+    pub min_free_bytes: u64,
+
+    /// Whether sealed files also get the immutable flag of the file system (`chattr +i`).
+    pub immutable: Immutable,
+}
+
+/// Whether sealed files get the immutable flag.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Immutable {
+    /// They are read-only (0440), and root can remove them as usual.
+    #[default]
+    Off,
+    /// They get the flag where the file system has it and the process has `CAP_LINUX_IMMUTABLE`. Then not even root
+    /// removes them without `chattr -i`; retention does.
+    Auto,
 }
 
 /// The WebAssembly component and what it may use.
@@ -299,6 +319,8 @@ impl Default for Logstore {
             segment_bytes: 64 << 20,
             commit_bytes: 1 << 20,
             commit_interval_ms: 200,
+            min_free_bytes: 64 << 20,
+            immutable: Immutable::default(),
         }
     }
 }

@@ -55,7 +55,7 @@ sources:
 decode: { max_event_bytes: 4194304, max_depth: 64, max_decompressed_bytes: 1073741824, max_ratio: 1000 }
 redact: { keys: [phone], employee_id: hash }
 route: { products: [oss, kms], unsupported_products: passthrough, accounts: ["1000000000000002"] }
-logstore: { retention_days: 365, segment_rows: 32768, segment_bytes: 67108864, commit_bytes: 1048576, commit_interval_ms: 200 }
+logstore: { retention_days: 365, segment_rows: 32768, segment_bytes: 67108864, commit_bytes: 1048576, commit_interval_ms: 200, min_free_bytes: 0, immutable: auto }
 plugin: { path: null, sha256: null, deadline_ms: 1000, memory_bytes: 67108864, interrupt: none, cache_dir: ./c }
 gate: { codec: json }
 "#;

@@ -188,6 +188,11 @@ impl Custody {
         }
     }
 
+    /// Puts what is remembered into a transaction again: it waited while something else was committed.
+    pub fn remember(&self, txn: &mut Transaction) {
+        txn.checkpoint(KEY, &self.state.json());
+    }
+
     /// Enters the writes of a batch that were refused, as one entry, into the transaction that keeps them.
     pub fn refused(&self, txn: &mut Transaction, routed: &Routed, origin: &str, now_us: i64) {
         let count = routed.entries.iter().filter(|e| e.reason == Some(Reason::WriteProtected)).count() as u64;

@@ -84,6 +84,8 @@ fn create(dir: &Path, path: &Path, trail: &str) -> Result<(), KeyError> {
         Err(e) if !(e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir()) => return Err(io(e)),
         _ => {}
     }
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(above).and_then(|above| above.sync_all()).map_err(io)?;
     let half = dir.join("seal.key.new");
     let _ = fs::remove_file(&half);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half).map_err(io)?;

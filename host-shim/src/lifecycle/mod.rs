@@ -12,6 +12,7 @@ pub mod key;
 mod plan;
 pub mod retention;
 pub mod sources;
+pub mod standstill;
 mod state;
 pub mod told;
 
@@ -59,4 +60,12 @@ pub enum LifecycleError {
     /// The Logstore failed once it was open.
     #[error(transparent)]
     Logstore(#[from] innertrail_logstore::Error),
+}
+
+impl LifecycleError {
+    /// Whether it is that the disk is full.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Open(error) | Self::Logstore(error) if error.is_disk_full())
+    }
 }

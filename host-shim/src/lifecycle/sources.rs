@@ -1,5 +1,5 @@
-//! Why a source stands still, told apart: a bill that is not paid, a right that is missing, a limit, or a source that is
-//! gone. Each calls for somebody else, and one of them has a date on which the provider deletes data.
+//! Why a source stands still, told apart: a bill that is not paid, a right that is missing, a limit, a source that is
+//! gone, a disk of our own that is full. Each calls for somebody else, and one of them has a date on which the provider deletes data.
 //!
 //! Must never guess a cause: a source that stands still and does not say why is paused for another reason.
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::day::DAY_US;
 use crate::runtime::wit::source::State as Said;
 
-/// What the four causes have in common: somebody has to act.
+/// What the causes have in common: somebody has to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -20,12 +20,15 @@ pub enum Cause {
     Throttled,
     /// The project, Logstore or bucket is not there any more.
     SourceGone,
-    /// Paused, and the source did not name one of the four.
+    /// The disk of this machine is full, so nothing that is read could be kept.
+    DiskFull,
+    /// Paused, and the source did not name one of the others.
     Other,
 }
 
 impl Cause {
-    const ALL: [Self; 5] = [Self::Overdue, Self::NotEntitled, Self::Throttled, Self::SourceGone, Self::Other];
+    const ALL: [Self; 6] =
+        [Self::Overdue, Self::NotEntitled, Self::Throttled, Self::SourceGone, Self::DiskFull, Self::Other];
 
     /// The word for it, in JSON and in front of a source's reason.
     #[must_use]
@@ -35,6 +38,7 @@ impl Cause {
             Self::NotEntitled => "not_entitled",
             Self::Throttled => "throttled",
             Self::SourceGone => "source_gone",
+            Self::DiskFull => "disk_full",
             Self::Other => "other",
         }
     }

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::day::{day_of, rfc3339, told};
 use super::retention::days_told;
-use super::sources::Paused;
+use super::sources::{Cause, Paused};
+use super::standstill::Standstill;
 use super::state::Phase;
 use super::{State, hold::Hold};
 
@@ -41,7 +42,7 @@ pub struct Life {
 /// A source that stands still.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PausedSource {
-    /// `overdue`, `not_entitled`, `throttled`, `source_gone` or `other`.
+    /// `overdue`, `not_entitled`, `throttled`, `source_gone`, `disk_full` or `other`.
     pub cause: &'static str,
     /// The source's own words.
     pub why: String,
@@ -82,6 +83,12 @@ impl HoldTold {
 }
 
 impl PausedSource {
+    /// Paused because there is no room, as the note beside the Logstore says.
+    pub(crate) fn full(standing: &Standstill) -> Self {
+        let cause = Cause::DiskFull.name();
+        Self { cause, why: standing.why.clone(), since: rfc3339(standing.since_us), data_dies_at: None }
+    }
+
     fn new(paused: &Paused) -> Self {
         Self {
             cause: paused.cause.name(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::consumer::cursor::{self, Cursor};
 use crate::consumer::group::{self, Group, GroupOptions, Owner};
 use crate::consumer::{ConsumerError, Reader};
-use crate::durable::{self, Disk, OsDisk};
+use crate::durable::{self, Disk, Folders, OsDisk, Part};
 use crate::format::Format;
 use crate::{Error, Store};
 
@@ -50,6 +50,7 @@ pub enum Lease {
 pub struct Groups {
     folder: PathBuf,
     disk: Arc<dyn Disk>,
+    folders: Folders,
     trail: String,
     tag: u16,
 }
@@ -60,7 +61,7 @@ impl Groups {
     /// # Errors
     /// [`Error::NotALogstore`], [`Error::Version`], [`Error::Corrupt`], I/O.
     pub fn open(dir: &Path) -> Result<Self, ConsumerError> {
-        Self::with_disk(dir, Arc::new(OsDisk))
+        Self::with_disk(dir, Arc::new(OsDisk::default()))
     }
 
     /// The same through a disk of the caller's.
@@ -70,7 +71,7 @@ impl Groups {
     pub fn with_disk(dir: &Path, disk: Arc<dyn Disk>) -> Result<Self, ConsumerError> {
         let format = Format::read(dir)?.ok_or_else(|| Error::NotALogstore { path: dir.to_path_buf() })?;
         let tag = cursor::tag(&format.trail, format.created);
-        Ok(Self { folder: dir.join("consumers"), disk, trail: format.trail, tag })
+        Ok(Self { folder: dir.join("consumers"), disk, folders: Folders::default(), trail: format.trail, tag })
     }
 
     /// Makes a group without a position.
@@ -148,8 +149,8 @@ impl Groups {
     pub fn delete(&self, name: &str) -> Result<(), ConsumerError> {
         let path = group::file(&self.folder, name)?;
         let _lock = self.lock()?;
-        match self.disk.remove(&path) {
-            Ok(()) => Ok(durable::sync_parent(self.disk.as_ref(), &path)?),
+        match self.disk.remove(Part::Group, &path) {
+            Ok(()) => Ok(durable::sync_parent(self.disk.as_ref(), Part::Group, &path)?),
             Err(e) if e.kind() == ErrorKind::NotFound => Err(ConsumerError::NoGroup { group: name.to_owned() }),
             Err(e) => Err(Error::write(&path, e).into()),
         }
@@ -257,12 +258,15 @@ impl Groups {
 
     fn write(&self, path: &Path, group: &Group) -> Result<(), ConsumerError> {
         let bytes = group.encode(&self.trail).map_err(|e| Error::write(path, e.into()))?;
-        durable::replace(self.disk.as_ref(), &path.with_extension("tmp"), path, &[&bytes])?;
+        durable::replace(self.disk.as_ref(), Part::Group, &path.with_extension("tmp"), path, &[&bytes])?;
         Ok(())
     }
 
     fn lock(&self) -> Result<File, ConsumerError> {
-        durable::make_dir(self.disk.as_ref(), &self.folder)?;
+        if self.folders.make(self.disk.as_ref(), std::slice::from_ref(&self.folder))? {
+            // What another process was killed in the middle of, this one may answer with `Exists` or `NoGroup`.
+            self.disk.sync_dir(Part::Group, &self.folder).map_err(|e| Error::write(&self.folder, e))?;
+        }
         let path = self.folder.join("LOCK");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);

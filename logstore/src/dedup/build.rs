@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::entry::{Entry, Salt};
 use super::run::{self, BASE_AT, BLOCK, BLOCK_HEAD, EPOCH, RunId, Trailer, block_crc, prefix};
 use crate::Error;
-use crate::durable::DiskFile;
+use crate::durable::{DiskFile, Part};
 use crate::rotate::Home;
 
 /// What is written at once.
@@ -28,7 +28,7 @@ pub(super) struct RunBuilder {
 impl RunBuilder {
     pub(super) fn create(home: &Home, number: u64, salt: Salt) -> Result<Self, Error> {
         let tmp = run::path(&home.dir.join("tmp"), number);
-        let file = home.disk.create(&tmp).map_err(|e| Error::write(&tmp, e))?;
+        let file = home.disk.create(Part::IdRun, &tmp).map_err(|e| Error::write(&tmp, e))?;
         let (buffer, pending, directory) = (Vec::with_capacity(BUFFER), Vec::new(), Vec::new());
         Ok(Self { number, salt, tmp, file, buffer, pending, entries: 0, directory })
     }
@@ -86,10 +86,9 @@ impl RunBuilder {
         let trailer = Trailer { number, salt, entries, blocks, directory_crc: crc32c::crc32c(&bytes) }.encode();
         buffer.extend_from_slice(&bytes);
         buffer.extend_from_slice(&trailer);
-        file.write_all(&buffer).and_then(|()| file.sync()).map_err(|e| Error::write(&tmp, e))?;
-        home.disk.protect(&tmp).map_err(|e| Error::write(&tmp, e))?;
+        file.write_all(&buffer).and_then(|()| file.seal()).map_err(|e| Error::write(&tmp, e))?;
         let path = run::path(&super::folder(home), number);
-        home.disk.rename(&tmp, &path).map_err(|e| Error::write(&path, e))?;
+        home.disk.rename(Part::IdRun, &tmp, &path).map_err(|e| Error::write(&path, e))?;
         let crc32c = trailer.last_chunk().map_or(0, |crc| u32::from_le_bytes(*crc));
         Ok(RunId { number, entries, crc32c })
     }

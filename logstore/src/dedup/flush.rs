@@ -8,9 +8,10 @@ use super::manifest::{Manifest, NAME};
 use super::merge::{Merge, Plan, plan};
 use super::run::{Run, RunId};
 use super::{DedupIndex, folder};
+use crate::Error;
+use crate::durable::{self, Part};
 use crate::rotate::Home;
 use crate::seal::digest::Link;
-use crate::{Error, durable};
 
 /// The runs that a flush has written.
 #[derive(Default)]
@@ -26,12 +27,12 @@ impl DedupIndex {
         let mut fresh: Vec<Entry> = self.recent.iter().map(|(key, epoch)| Entry::new(key.key(), *epoch)).collect();
         fresh.sort_unstable();
         let folder = folder(home);
-        durable::make_dir(home.disk.as_ref(), &folder)?;
+        home.folders.make_below(home.disk.as_ref(), &home.dir, &folder)?;
         let sizes: Vec<_> = self.slices.iter().map(|(key, run)| (*key, run.id.entries, run.id.number)).collect();
         let middle = self.middle.as_ref().map_or(0, |run| run.id.entries);
         let plan = plan(fresh.len() as u64, self.limit, middle, &sizes);
         let written = if fresh.is_empty() { None } else { Some(self.write(home, &fresh, &plan)?) };
-        home.disk.sync_dir(&folder).map_err(|e| Error::write(&folder, e))?;
+        home.disk.sync_dir(Part::IdRun, &folder).map_err(|e| Error::write(&folder, e))?;
         let old = match written {
             Some(written) => self.take(home, written, &plan)?,
             None => Vec::new(),
@@ -39,11 +40,15 @@ impl DedupIndex {
         self.covered = kept..end;
         self.put_manifest(home, digest)?;
         for run in &old {
-            home.disk.remove(run.path()).map_err(|e| Error::write(run.path(), e))?;
+            home.disk.remove(Part::IdRun, run.path()).map_err(|e| Error::write(run.path(), e))?;
         }
         self.recent.clear();
         self.rotations = 0;
-        if old.is_empty() { Ok(()) } else { home.disk.sync_dir(&folder).map_err(|e| Error::write(&folder, e)) }
+        if old.is_empty() {
+            Ok(())
+        } else {
+            home.disk.sync_dir(Part::IdRun, &folder).map_err(|e| Error::write(&folder, e))
+        }
     }
 
     /// Merges the ids in memory with the files that `plan` names into new files.
@@ -122,7 +127,7 @@ impl DedupIndex {
             slices: self.slices.iter().map(|(key, run)| (*key, run.id)).collect(),
         };
         let (tmp, path) = (home.dir.join("tmp").join(NAME), folder(home).join(NAME));
-        durable::replace(home.disk.as_ref(), &tmp, &path, &[&manifest.encode(&path)?]).map(drop)
+        durable::replace(home.disk.as_ref(), Part::IdManifest, &tmp, &path, &[&manifest.encode(&path)?]).map(drop)
     }
 }
 

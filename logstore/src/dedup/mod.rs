@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use hashbrown::{HashMap, hash_map};
 
+use crate::durable::Part;
 use crate::rotate::Home;
 use crate::seal::digest::Link;
 use crate::{Error, Store};
@@ -183,7 +184,7 @@ impl DedupIndex {
     fn condemn(&self, home: &Home, Damage { path, what }: Damage) -> Error {
         let manifest = folder(home).join(manifest::NAME);
         // If that fails too, the next start finds the same damage again.
-        let _ = home.disk.remove(&manifest).and_then(|()| home.disk.sync_dir(&folder(home)));
+        let _ = home.disk.remove(Part::IdRun, &manifest).and_then(|()| home.disk.sync_dir(Part::IdRun, &folder(home)));
         Error::Ids { path, what }
     }
 }

@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 use super::manifest::{Manifest, NAME};
 use super::run::{Damage, Run};
 use super::{DedupIndex, folder};
+use crate::durable::Part;
 use crate::format::{Sealed, read_file};
 use crate::rotate::Home;
 use crate::seal::digest::{self, Link};
@@ -217,9 +218,9 @@ fn files(home: &Home) -> Result<Vec<PathBuf>, Error> {
 fn remove(home: &Home, paths: impl Iterator<Item = PathBuf>) -> Result<(), Error> {
     let mut removed = false;
     for path in paths {
-        home.disk.remove(&path).map_err(|e| Error::write(&path, e))?;
+        home.disk.remove(Part::IdRun, &path).map_err(|e| Error::write(&path, e))?;
         removed = true;
     }
     let folder = folder(home);
-    if removed { home.disk.sync_dir(&folder).map_err(|e| Error::write(&folder, e)) } else { Ok(()) }
+    if removed { home.disk.sync_dir(Part::IdRun, &folder).map_err(|e| Error::write(&folder, e)) } else { Ok(()) }
 }

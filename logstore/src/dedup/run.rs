@@ -270,7 +270,7 @@ mod tests {
     use super::super::build::RunBuilder;
     use super::*;
     use crate::Layout;
-    use crate::durable::OsDisk;
+    use crate::durable::{Folders, OsDisk};
     use crate::rotate::Home;
 
     const SALT: Salt = Salt([7; 16]);
@@ -280,7 +280,7 @@ mod tests {
             std::fs::create_dir(dir.join(folder)).unwrap();
         }
         let layout = Arc::new(Layout { columns: Vec::new(), key: None });
-        Home { dir: dir.to_path_buf(), disk: Arc::new(OsDisk), layout }
+        Home { dir: dir.to_path_buf(), disk: Arc::new(OsDisk::default()), layout, folders: Folders::default() }
     }
 
     fn write(home: &Home, number: u64, entries: &[Entry]) -> RunId {

@@ -8,7 +8,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sha2::{Digest as _, Sha256};
 
 use super::{Seal, SealKey};
-use crate::durable;
+use crate::durable::{self, Part};
 use crate::format::{Format, Sealed, read_file, to_hex};
 use crate::rotate::Home;
 use crate::{Error, Store};
@@ -23,6 +23,7 @@ pub(crate) struct Link {
 /// A file of a rotation, relative to the data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedFile {
+    pub(crate) part: Part,
     pub(crate) path: String,
     pub(crate) sha256: [u8; 32],
 }
@@ -98,15 +99,18 @@ impl Settlement {
     /// The digest, under its final name.
     pub(crate) fn put_digest(&self, home: &Home) -> Result<(), Error> {
         let path = path(&home.dir, self.link.number);
-        durable::replace(home.disk.as_ref(), &home.dir.join("tmp/digest"), &path, &[&self.digest])?;
-        home.disk.protect(&path).map_err(|e| Error::write(&path, e))
+        durable::replace(home.disk.as_ref(), Part::Digest, &home.dir.join("tmp/digest"), &path, &[&self.digest])
+            .map(drop)
     }
 
     /// The layout where it changed, then the state: from here on the rotation counts.
     pub(crate) fn put_state(&self, home: &Home) -> Result<(), Error> {
-        for (name, bytes) in [("format.json", self.format.as_ref()), ("state.json", Some(&self.state))] {
+        for (part, name, bytes) in
+            [(Part::Format, "format.json", self.format.as_ref()), (Part::State, "state.json", Some(&self.state))]
+        {
             let Some(bytes) = bytes else { continue };
-            durable::replace(home.disk.as_ref(), &home.dir.join("tmp").join(name), &home.dir.join(name), &[bytes])?;
+            let (tmp, to) = (home.dir.join("tmp").join(name), home.dir.join(name));
+            durable::replace(home.disk.as_ref(), part, &tmp, &to, &[bytes])?;
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ use signed_note::{Note, Signer as _, StandardSigner, is_key_name_valid, key_id, 
 use crate::Error;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
+/// What comes before the trail in the name of its key.
+pub(crate) const TRAIL: &str = "innertrail/";
 /// First byte of an encoded key: Ed25519.
 const ED25519: u8 = 1;
 
@@ -85,7 +87,7 @@ impl SealKey {
 /// Origin of a trail's checkpoints.
 #[must_use]
 pub fn origin(trail: &str) -> String {
-    format!("innertrail/{trail}")
+    format!("{TRAIL}{trail}")
 }
 
 #[cfg(test)]

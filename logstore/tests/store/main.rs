@@ -3,14 +3,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod consumer;
-mod crash;
+mod crash_image;
 mod damage;
 mod dedup;
 mod evolve;
+mod failpoints;
+mod fault;
 mod ids;
+mod immutable;
 mod index;
 mod kill;
 mod parquet_files;
+mod power_cut;
 mod reader;
 mod refuse;
 mod retire;
@@ -18,3 +22,4 @@ mod rows;
 mod seal;
 mod support;
 mod third_party;
+mod workload;

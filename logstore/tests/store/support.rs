@@ -1,12 +1,14 @@
 //! A small layout, events with deterministic bodies, and a disk that stops after a number of operations.
 //! It must never decide what is right: the tests do.
 
+use std::fs::Permissions;
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use innertrail_logstore::durable::{Disk, DiskFile, OsDisk};
+use innertrail_logstore::durable::{Disk, DiskFile, OsDisk, Part};
 use innertrail_logstore::row::RowBuilder;
 use innertrail_logstore::{
     Column, Encoding, Kind, Layout, Options, SealKey, Snapshot, Store, StoredRow, Transaction, Value, Writer,
@@ -133,6 +135,7 @@ fn spend(left: &AtomicU64, kind: io::ErrorKind) -> io::Result<()> {
 }
 
 struct CountdownFile {
+    path: PathBuf,
     file: Box<dyn DiskFile>,
     left: Arc<AtomicU64>,
     kind: io::ErrorKind,
@@ -160,35 +163,41 @@ impl DiskFile for CountdownFile {
     fn sync(&mut self) -> io::Result<()> {
         spend(&self.left, self.kind)
     }
+    fn seal(&mut self) -> io::Result<()> {
+        spend(&self.left, self.kind)?;
+        std::fs::set_permissions(&self.path, Permissions::from_mode(0o440))
+    }
 }
 
 impl Disk for CountdownDisk {
-    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+    fn create_dir(&self, part: Part, path: &Path) -> io::Result<bool> {
         self.spend()?;
-        OsDisk.create_dir(path)
+        OsDisk::default().create_dir(part, path)
     }
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+    fn create(&self, part: Part, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.spend()?;
-        let file = OsDisk.create(path)?;
-        Ok(Box::new(CountdownFile { file, left: Arc::clone(&self.left), kind: self.kind, torn: false }))
+        let file = OsDisk::default().create(part, path)?;
+        let path = path.to_path_buf();
+        Ok(Box::new(CountdownFile { path, file, left: Arc::clone(&self.left), kind: self.kind, torn: false }))
     }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+    fn rename(&self, part: Part, from: &Path, to: &Path) -> io::Result<()> {
         self.spend()?;
-        OsDisk.rename(from, to)
+        OsDisk::default().rename(part, from, to)
     }
-    fn remove(&self, path: &Path) -> io::Result<()> {
+    fn remove(&self, part: Part, path: &Path) -> io::Result<()> {
         self.spend()?;
-        OsDisk.remove(path)
+        OsDisk::default().remove(part, path)
     }
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+    fn remove_dir(&self, part: Part, path: &Path) -> io::Result<()> {
         self.spend()?;
-        OsDisk.remove_dir(path)
+        OsDisk::default().remove_dir(part, path)
     }
-    fn protect(&self, path: &Path) -> io::Result<()> {
-        self.spend()?;
-        OsDisk.protect(path)
-    }
-    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+    fn sync_dir(&self, _part: Part, _path: &Path) -> io::Result<()> {
         self.spend()
     }
+}
+
+/// A folder in memory where there is one: for tests in which nothing is synced and thousands of small files are made.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

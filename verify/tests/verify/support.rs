@@ -1,14 +1,16 @@
 //! A small layout, events with deterministic bodies, a forger with the key, and a disk that stops after some operations.
 //! It must never decide what is right: the tests do.
 
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ed25519_dalek::{Signer as _, SigningKey};
-use innertrail_logstore::durable::{Disk, DiskFile, OsDisk};
+use innertrail_logstore::durable::{Disk, DiskFile, OsDisk, Part};
 use innertrail_logstore::row::RowBuilder;
 use innertrail_logstore::{Column, Encoding, Kind as ColumnKind, Layout, Options, SealKey, Store, Transaction, Writer};
 use innertrail_verify::tree::sha256;
@@ -209,6 +211,7 @@ fn spend(left: &AtomicU64) -> io::Result<()> {
 }
 
 struct CountdownFile {
+    path: PathBuf,
     file: Box<dyn DiskFile>,
     left: Arc<AtomicU64>,
     torn: bool,
@@ -234,34 +237,36 @@ impl DiskFile for CountdownFile {
     fn sync(&mut self) -> io::Result<()> {
         spend(&self.left)
     }
+    fn seal(&mut self) -> io::Result<()> {
+        spend(&self.left)?;
+        fs::set_permissions(&self.path, Permissions::from_mode(0o440))
+    }
 }
 
 impl Disk for CountdownDisk {
-    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+    fn create_dir(&self, part: Part, path: &Path) -> io::Result<bool> {
         spend(&self.0)?;
-        OsDisk.create_dir(path)
+        OsDisk::default().create_dir(part, path)
     }
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+    fn create(&self, part: Part, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         spend(&self.0)?;
-        Ok(Box::new(CountdownFile { file: OsDisk.create(path)?, left: Arc::clone(&self.0), torn: false }))
+        let file = OsDisk::default().create(part, path)?;
+        let path = path.to_path_buf();
+        Ok(Box::new(CountdownFile { path, file, left: Arc::clone(&self.0), torn: false }))
     }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+    fn rename(&self, part: Part, from: &Path, to: &Path) -> io::Result<()> {
         spend(&self.0)?;
-        OsDisk.rename(from, to)
+        OsDisk::default().rename(part, from, to)
     }
-    fn remove(&self, path: &Path) -> io::Result<()> {
+    fn remove(&self, part: Part, path: &Path) -> io::Result<()> {
         spend(&self.0)?;
-        OsDisk.remove(path)
+        OsDisk::default().remove(part, path)
     }
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+    fn remove_dir(&self, part: Part, path: &Path) -> io::Result<()> {
         spend(&self.0)?;
-        OsDisk.remove_dir(path)
+        OsDisk::default().remove_dir(part, path)
     }
-    fn protect(&self, path: &Path) -> io::Result<()> {
-        spend(&self.0)?;
-        OsDisk.protect(path)
-    }
-    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+    fn sync_dir(&self, _part: Part, _path: &Path) -> io::Result<()> {
         spend(&self.0)
     }
 }
