@@ -10,8 +10,8 @@ use innertrail_plugin::decode::text::unescape;
 use innertrail_plugin::event::row::RowView;
 use innertrail_plugin::event::{DecodeSettings, Item, NestingLimit, native, native_json};
 use innertrail_plugin::route::{Provenance, Route};
-use innertrail_plugin::source::config::Config;
 use innertrail_plugin::source::inflate::MAGIC;
+use innertrail_plugin::source::limits::Limits;
 use innertrail_plugin::source::position::Position;
 use innertrail_plugin::source::reader::{Progress, Reader};
 use innertrail_plugin::source::{File, object_name};
@@ -89,10 +89,10 @@ pub fn source(data: &[u8]) {
     let [step, longest, file @ ..] = data else { return };
     let step = usize::from(*step) * 4 + 2;
     let longest = u64::from(*longest) * 16 + 1;
-    let config =
-        Config { max_event_bytes: longest, max_decompressed_bytes: 1 << 22, max_ratio: 100, ..Config::default() };
+    let limits =
+        Limits { max_event_bytes: longest, max_decompressed_bytes: 1 << 22, max_ratio: 100, ..Limits::default() };
     let listed = File { path: "f".to_owned(), size: file.len() as u64, modified_ms: 0, identity: String::new() };
-    let mut reader = Reader::new(listed, &Position::default(), &config, None);
+    let mut reader = Reader::new(listed, &Position::default(), &limits, None);
     let (mut covered, mut kept, mut faults, mut at) = (0, Vec::new(), false, 0);
     loop {
         match reader.next(false) {
