@@ -52,7 +52,7 @@ impl Pipeline {
                 return Ok(());
             }
             if self.txn.bytes() >= ABANDONED_AT_ONCE {
-                self.commit(&mut |_| {}).map_err(AbandonError::Commit)?;
+                self.settle(&mut |_| {}).map_err(AbandonError::Commit)?;
             }
         }
     }
