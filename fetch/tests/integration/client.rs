@@ -62,6 +62,24 @@ fn the_older_and_the_oss_signature_are_sent_too() {
     assert_eq!((seen[2].header("host"), &*seen[2].target), ("audit.example:8080", "/?list-type=2&prefix"));
 }
 
+/// Object keys are any text: what is sent must be what was signed, without a step of a path being taken out.
+#[test]
+fn odd_paths_are_sent_as_they_were_signed() {
+    let server = Server::start(|_, reply| reply.answer(200, &[], b""));
+    let client = client(&server, config());
+    for (path, sent) in [
+        ("/a/../b//c/./", "/a/../b//c/./"),
+        ("/a%2Fb?c#d", "/a%252Fb%3Fc%23d"),
+        ("//host/é", "//host/%C3%A9"),
+        ("/a\r\nHost: evil", "/a%0D%0AHost%3A%20evil"),
+        ("/", "/"),
+    ] {
+        client.call(&get(path)).unwrap();
+        assert_eq!(server.seen().last().unwrap().target, sent);
+        assert_eq!(server.seen().last().unwrap().header("host"), "my-project.logs.example");
+    }
+}
+
 #[test]
 fn so_many_at_once_and_no_more_and_each_is_answered_once() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
