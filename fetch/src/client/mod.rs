@@ -4,6 +4,7 @@
 
 mod attempt;
 mod config;
+mod deletion;
 mod rate;
 mod retry;
 mod stats;
