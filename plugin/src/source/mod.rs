@@ -4,8 +4,11 @@
 //! replayed from a transcript. A checkpoint never goes out before the frames that it covers. Nothing here names a host,
 //! a scheme or a key, and nothing here sleeps.
 
+pub mod calls;
+pub mod codes;
 pub mod file;
 pub mod framer;
+pub mod health;
 pub mod http;
 pub mod inflate;
 pub mod limits;

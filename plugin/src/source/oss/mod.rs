@@ -1,6 +1,7 @@
 //! The OSS source.
 
 pub mod config;
+pub mod xml;
 
 use super::position::Checkpoint;
 use super::{Action, OpenError, Outcome, State};
