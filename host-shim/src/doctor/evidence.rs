@@ -184,7 +184,8 @@ fn read(source: &Source, endpoint: &str) -> Request {
 }
 
 fn list(oss: &OssSource, endpoint: &str) -> Request {
-    let query = [("list-type", "2"), ("max-keys", "1"), ("prefix", &policy::root(&oss.prefix))];
+    let root = policy::root(&oss.prefix);
+    let query = [("list-type", "2"), ("max-keys", "1"), ("prefix", root.as_str())];
     request(endpoint, Signer::Oss4, "/", query.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec())
 }
 

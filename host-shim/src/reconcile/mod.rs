@@ -79,15 +79,9 @@ pub fn reconcile(
     let ledger = ledger::read(snapshot.state());
     let within = |day: NaiveDate| (from..=to).contains(&day);
     let mut days: BTreeMap<(String, NaiveDate), Day> = BTreeMap::new();
-    let mut entry = |source: &str, day: NaiveDate| -> Day {
-        days.remove(&(source.to_owned(), day)).unwrap_or(Day { source: source.to_owned(), day, promised: None, kept: 0 })
-    };
-    let mut found = Vec::new();
     for ((source, day), promised) in ledger.into_iter().filter(|((_, day), _)| within(*day)) {
-        found.push(Day { promised: Some(promised), ..entry(&source, day) });
-    }
-    for day in found {
-        days.insert((day.source.clone(), day.day), day);
+        let entry = Day { source: source.clone(), day, promised: Some(promised), kept: 0 };
+        days.insert((source, day), entry);
     }
     for (source, day, kept) in kept(open()?, from, to)? {
         let known = days.entry((source.clone(), day)).or_insert(Day { source, day, promised: None, kept: 0 });
@@ -120,22 +114,29 @@ fn broken(day: &Day) -> Option<Missing> {
 fn kept(snapshot: Snapshot, from: NaiveDate, to: NaiveDate) -> anyhow::Result<Vec<(String, NaiveDate, u64)>> {
     let end = to.succ_opt().unwrap_or(to);
     let sql = format!(
-        "SELECT split_part(it_origin, '/', 1) AS source, CAST(it_time AS DATE) AS day, count(*) AS n FROM log \
+        "SELECT split_part(it_origin, ':', 1) AS source, CAST(it_time AS DATE) AS day, count(*) AS n FROM log \
          WHERE it_time >= TIMESTAMP '{from} 00:00:00' AND it_time < TIMESTAMP '{end} 00:00:00' GROUP BY 1, 2 LIMIT 1000000"
     );
     let limits = Limits { max_rows: 1_000_000, ..Limits::default() };
-    let result = Query::open(snapshot, Store::Log, limits)?.run(&sql)?;
+    let mut result = Query::open(snapshot, Store::Log, limits)?.run(&sql)?;
     let mut rows = Vec::new();
     result.for_each_row(|row: &[Cell<'_>]| -> anyhow::Result<()> {
-        let text: Vec<String> = row.iter().map(ToString::to_string).collect();
-        if let [source, day, count] = &text[..]
-            && let (Ok(day), Ok(count)) = (day.parse(), count.parse())
+        if let [Cell::Text(source), Cell::Text(day), count] = row
+            && let (Ok(day), Some(count)) = (day.parse(), number(count))
         {
-            rows.push((source.clone(), day, count));
+            rows.push((source.clone().into_owned(), day, count));
         }
         Ok(())
     })?;
     Ok(rows)
+}
+
+fn number(cell: &Cell<'_>) -> Option<u64> {
+    match cell {
+        Cell::Int(number) => u64::try_from(*number).ok(),
+        Cell::UInt(number) => Some(*number),
+        _ => None,
+    }
 }
 
 /// The gaps that sources reported and that touch the span.

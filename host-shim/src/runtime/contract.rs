@@ -192,6 +192,7 @@ fn check_emitted(emitted: &Emitted) -> Result<(), String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::wit::source::{HttpRequest, Signer};
     use super::super::wit::transform::{Codec, Entry, Frame, Provenance, Reason};
     use super::*;
 
@@ -254,5 +255,53 @@ mod tests {
         assert!(check_claims(&batch(), &[claim(2), claim(1)]).is_err());
         let huge = Claim { canonical: vec![0; 90_000], ..claim(0) };
         assert!(check_claims(&batch(), &[huge]).is_err());
+    }
+
+    fn fetch(id: u64) -> Action {
+        Action::Fetch(HttpRequest {
+            id,
+            endpoint: "demo".to_owned(),
+            signer: Signer::None,
+            renew: false,
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            query: vec![],
+            headers: vec![],
+            body: vec![],
+            max_body: 1,
+            retries: true,
+            about: "a test".to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_session_of_the_network_may_have_much_open_and_never_nothing() {
+        let check = |actions: &[Action], open: &[u64], more| {
+            let mut waits = Waits::Network { open: open.iter().copied().collect(), more };
+            check_actions(actions, &mut waits).map(|()| match waits {
+                Waits::Network { open, .. } => open.len(),
+                Waits::Files => 0,
+            })
+        };
+        assert_eq!(check(&[fetch(1), fetch(2), Action::Wait(5)], &[7], false), Ok(3));
+        assert_eq!(check(&[], &[7], false), Ok(1));
+        assert_eq!(check(&[], &[], true), Ok(0));
+        assert_eq!(check(&[Action::Finish], &[7], false), Ok(1));
+        assert_eq!(check(&[Action::State(State::Finished)], &[], false), Ok(0));
+        let many: Vec<Action> = (0..16).map(fetch).collect();
+        assert_eq!(check(&many, &[], false), Ok(16));
+        for (actions, open, why) in [
+            (vec![], vec![], "could never go on"),
+            (vec![Action::Note("x".to_owned())], vec![], "could never go on"),
+            (vec![fetch(1), fetch(1)], vec![], "a second request"),
+            (vec![fetch(7)], vec![7], "a second request"),
+            (many, vec![17], "17 requests are open"),
+            (vec![Action::Wait(5), fetch(1)], vec![], "not the last"),
+            (vec![Action::ListFiles((vec![], vec![]))], vec![], "list-files"),
+        ] {
+            let told = check(&actions, &open, false).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+        assert!(check_actions(&[fetch(1)], &mut Waits::Files).unwrap_err().contains("fetch"));
     }
 }
