@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::clock;
 use crate::fetch::{self, Files};
-use crate::runtime::Session;
 use crate::pipeline::network::Network;
+use crate::runtime::Session;
 use crate::runtime::wit::source::{
     File as FileParam, FileBytes, HeaderParam, HttpFailure, HttpFault, HttpResponse, Outcome, ReadRequest,
 };

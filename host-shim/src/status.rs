@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 use innertrail_logstore::{Error, Snapshot, State, Store};
 use serde::Serialize;
 
-use crate::lifecycle::told::{Kept, Life, Sealed};
 use crate::lag;
 use crate::lifecycle::day::rfc3339;
+use crate::lifecycle::told::{Kept, Life, Sealed};
 use crate::lifecycle::{self, told};
 
 /// Prefix of the counters of quarantine reasons.

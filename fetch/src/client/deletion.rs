@@ -32,8 +32,10 @@ impl Client {
             retries: false,
         };
         if matches!(signer, Signer::Sls1 | Signer::Sls4) {
-            request.headers =
-                vec![("x-log-apiversion".to_owned(), "0.6.0".to_owned()), ("x-log-bodyrawsize".to_owned(), "0".to_owned())];
+            request.headers = vec![
+                ("x-log-apiversion".to_owned(), "0.6.0".to_owned()),
+                ("x-log-bodyrawsize".to_owned(), "0".to_owned()),
+            ];
         }
         let mut random = [0; DIGITS / 2];
         if getrandom::fill(&mut random).is_err() {

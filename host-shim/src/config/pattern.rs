@@ -163,14 +163,26 @@ mod tests {
             (SHA256, &[&long], &["", "ab", "0A"]),
             (BUCKET, &["ab1", "my-project"], &["", "a", "-ab", "ab-", "Ab", "a_b", "a.b"]),
             (LOGSTORE, &["innertrail_main", "actiontrail_a-b", "a.b"], &["", "_a", ".a", "a/b", "a b"]),
-            (ENDPOINT, &["cn-hangzhou.log.aliyuncs.com", "http://a.b:80", "https://a/"], &["", "a/b", "u@a", "ftp://a", "a:b"]),
+            (
+                ENDPOINT,
+                &["cn-hangzhou.log.aliyuncs.com", "http://a.b:80", "https://a/"],
+                &["", "a/b", "u@a", "ftp://a", "a:b"],
+            ),
             (ADDRESS, &["127.0.0.1:80", "[::1]:80", "link.example:443"], &["", "a", "a:", ":1", "u@a:1", "http://a:1"]),
-            (FROM, &["begin", "end", "2026-11-01T00:00:00Z", "2026-11-01T08:00:00+08:00"], &["", "now", "2026-11-01", "2026-13-01T00:00:00Z"]),
+            (
+                FROM,
+                &["begin", "end", "2026-11-01T00:00:00Z", "2026-11-01T08:00:00+08:00"],
+                &["", "now", "2026-11-01", "2026-13-01T00:00:00Z"],
+            ),
             (DAY, &["2026-11-01"], &["", "2026-11-31", "1.11.2026"]),
             (PREFIX, &["", "a/b", "审计/"], &["a\0", "a\n"]),
             (VARIABLE, &["KEY_ID", "_A1"], &["", "1A", "LTAIexample", "A-B", "$A"]),
             (ROLE, &["innertrail", "a.b@c-d_e"], &["", "a/b", "a b"]),
-            (ARN, &["acs:ram::1000000000000001:role/innertrail"], &["", "acs:ram::x:role/a", "acs:ram::1", "arn:aws:iam::1:role/a"]),
+            (
+                ARN,
+                &["acs:ram::1000000000000001:role/innertrail"],
+                &["", "acs:ram::x:role/a", "acs:ram::1", "arn:aws:iam::1:role/a"],
+            ),
         ];
         for (pattern, good, bad) in table {
             good.iter().for_each(|text| assert_eq!(mismatch(pattern, text), None, "{pattern} {text:?}"));

@@ -100,8 +100,12 @@ fn broken_source(name: &str, source: &Source) -> Vec<Broken> {
     if let Source::Sls(sls) = source {
         let operands = vec![at("consumer_group"), at("consumer")];
         let alone = match (&sls.consumer_group, &sls.consumer) {
-            (Some(_), None) => Some(("consumer_group", "consumer", "give this process a name of its own, the same after a restart")),
-            (None, Some(_)) => Some(("consumer", "consumer_group", "name the group, or remove `consumer:` to read all shards")),
+            (Some(_), None) => {
+                Some(("consumer_group", "consumer", "give this process a name of its own, the same after a restart"))
+            }
+            (None, Some(_)) => {
+                Some(("consumer", "consumer_group", "name the group, or remove `consumer:` to read all shards"))
+            }
             _ => None,
         };
         if let Some((there, missing, help)) = alone {

@@ -192,7 +192,8 @@ fn list(oss: &OssSource, endpoint: &str) -> Request {
 fn get(sls: &SlsSource, endpoint: &str, rest: &str, query: &[(&str, &str)]) -> Request {
     let query = query.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let mut request = request(endpoint, sls_signer(sls), &format!("/logstores/{}{rest}", sls.logstore), query);
-    request.headers = vec![("x-log-apiversion".to_owned(), "0.6.0".to_owned()), ("x-log-bodyrawsize".to_owned(), "0".to_owned())];
+    request.headers =
+        vec![("x-log-apiversion".to_owned(), "0.6.0".to_owned()), ("x-log-bodyrawsize".to_owned(), "0".to_owned())];
     request
 }
 

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use innertrail_fetch::{
-    Client, ClientConfig, Clock, ConfigError, CredentialsConfig, Endpoint, Environment, Network as Reach, Provider, Role,
-    WireConfig,
+    Client, ClientConfig, Clock, ConfigError, CredentialsConfig, Endpoint, Environment, Network as Reach, Provider,
+    Role, WireConfig,
 };
 
 use crate::config::{
@@ -99,7 +99,9 @@ fn named(
     match (endpoint, region) {
         (Some(endpoint), _) => Ok(endpoint.to_owned()),
         (None, Some(region)) => Ok(of_region(region)),
-        (None, None) => Err(ConfigError::Bounds("neither `region` nor `endpoint` is given, so nobody knows where to ask")),
+        (None, None) => {
+            Err(ConfigError::Bounds("neither `region` nor `endpoint` is given, so nobody knows where to ask"))
+        }
     }
 }
 
@@ -177,13 +179,11 @@ fn provider(given: &Credentials) -> Provider {
         Credentials::Oidc(oidc) => Provider::Oidc {
             provider_arn: oidc.provider_arn.clone(),
             token_file: oidc.token_file.clone(),
-            role: Role {
-                role_arn: oidc.role_arn.clone(),
-                session_name: oidc.session_name.clone(),
-                ..Role::default()
-            },
+            role: Role { role_arn: oidc.role_arn.clone(), session_name: oidc.session_name.clone(), ..Role::default() },
         },
-        Credentials::AssumeRole(assumed) => Provider::AssumeRole { with: Box::new(provider(&assumed.with)), role: role(assumed) },
+        Credentials::AssumeRole(assumed) => {
+            Provider::AssumeRole { with: Box::new(provider(&assumed.with)), role: role(assumed) }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::{self, Hold};
 use super::retention::{Change, Retention, RetentionError, Wish};
-use super::sources::{Cause, Paused, Provider, SourceState, Transition};
+use super::sources::{Paused, Provider, SourceState, Transition};
 use super::{LifecycleError, sources};
 
 /// The checkpoint that holds it.
@@ -197,6 +197,7 @@ fn short(text: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::day::DAY_US;
+    use super::super::sources::Cause;
     use super::*;
     use crate::runtime::wit::source::{Cause as SaidCause, Paused as SaidPaused, State as Said};
 

@@ -354,7 +354,10 @@ impl Pipeline {
         let Some(about) = about else {
             return Err(PipelineError::Step { source_name: source.name.clone(), error });
         };
-        tell(Notice::Note(&source.name, format!("{about}: the component fails on this answer; it goes to quarantine raw")));
+        tell(Notice::Note(
+            &source.name,
+            format!("{about}: the component fails on this answer; it goes to quarantine raw"),
+        ));
         self.keep_raw(&source.name, &about, &bytes, &error);
         self.reopen(source, Answer::Abandoned(about))
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use innertrail_logstore::{Snapshot, Store};
 use innertrail_query::{Cell, Limits, Query};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::ledger::{self, Promised};
 use crate::lifecycle::day::{DAY_US, rfc3339};
@@ -19,6 +19,7 @@ pub struct Day {
     /// The source.
     pub source: String,
     /// The day, UTC.
+    #[serde(serialize_with = "as_text")]
     pub day: NaiveDate,
     /// What the names of the objects in the day's folders promised. None: nobody promised anything.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,8 +48,10 @@ pub struct Missing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reconciliation {
     /// First day.
+    #[serde(serialize_with = "as_text")]
     pub from: NaiveDate,
     /// Last day.
+    #[serde(serialize_with = "as_text")]
     pub to: NaiveDate,
     /// Source by source, day by day.
     pub days: Vec<Day>,
@@ -56,6 +59,10 @@ pub struct Reconciliation {
     pub missing: Vec<Missing>,
     /// What was not looked at.
     pub unknown: Vec<String>,
+}
+
+fn as_text<S: Serializer>(day: &NaiveDate, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(day)
 }
 
 impl Reconciliation {
@@ -96,7 +103,8 @@ pub fn reconcile(
                 .to_owned(),
         );
     }
-    unknown.push("the delivery metrics and the trail status of ActionTrail are not asked for in this version".to_owned());
+    unknown
+        .push("the delivery metrics and the trail status of ActionTrail are not asked for in this version".to_owned());
     Ok(Reconciliation { from, to, days: days.into_values().collect(), missing, unknown })
 }
 

@@ -28,7 +28,11 @@ fn disturbed(config: &str, faults: &Faults, kills: u32) -> u32 {
     let (mut killed, mut life) = (0, Duration::from_millis(700));
     let begun = Instant::now();
     while killed < kills {
-        assert!(begun.elapsed() < Duration::from_secs(1800), "killed {killed} times, {} faults are left", faults.pending());
+        assert!(
+            begun.elapsed() < Duration::from_secs(1800),
+            "killed {killed} times, {} faults are left",
+            faults.pending()
+        );
         let mut child = innertrail(&["run", "--once", "--config", config])
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -54,9 +54,8 @@ fn killing_one_of_two_moves_its_shards_and_loses_nothing() {
     let moved = until("all shards are the second's", Duration::from_secs(30), || held_by("second") == 4);
     let data = |name: &str| stage.dir.path().join(name);
     let all = stage.arrived();
-    let together = || -> BTreeSet<String> {
-        kept(&data("first")).into_keys().chain(kept(&data("second")).into_keys()).collect()
-    };
+    let together =
+        || -> BTreeSet<String> { kept(&data("first")).into_keys().chain(kept(&data("second")).into_keys()).collect() };
     until("no event is missing", Duration::from_secs(60), || together().len() >= all.len());
     let (_, code) = second.stop();
     assert_eq!(code, Some(0));

@@ -21,7 +21,10 @@ fn every_signature_and_compression_brings_the_same_events() {
         let data = stage.dir.path().join(data);
         assert_exactly(&data, &stage.arrived());
         let status = status(&data);
-        assert_eq!((&status["conserved"], &status["sources"]["events"]["state"]["state"]), (&true.into(), &"finished".into()));
+        assert_eq!(
+            (&status["conserved"], &status["sources"]["events"]["state"]["state"]),
+            (&true.into(), &"finished".into())
+        );
         assert!(status["sources"]["events"]["requests"].as_u64().unwrap() > 2, "{status}");
         assert!(status["sources"]["events"]["lag_seconds"].is_i64(), "{status}");
     }
@@ -65,8 +68,7 @@ fn it_begins_where_it_is_told() {
 #[test]
 fn shards_that_split_and_merge_lose_nothing() {
     let stage = Stage::with_logstore(2, &Load { events: 2_000, seed: 14, ..Load::default() });
-    let config =
-        stage.config(&stage.sls("events", &["poll_interval_ms: 50", "shard_refresh_secs: 1", "count: 2"]), "");
+    let config = stage.config(&stage.sls("events", &["poll_interval_ms: 50", "shard_refresh_secs: 1", "count: 2"]), "");
     let run = Background::start(&config, &[]);
     until("it reads", Duration::from_secs(60), || {
         stage.cloud.sls.requests().get(&Op::PullLogs).is_some_and(|pulls| *pulls > 2)

@@ -51,7 +51,9 @@ fn throughput_and_memory() {
         let mut most = 0;
         while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let Some(kib) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()) else { break };
+            let Some(kib) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()) else {
+                break;
+            };
             most = most.max(kib / 1024);
             thread::sleep(Duration::from_millis(20));
         }

@@ -40,7 +40,9 @@ fn one(source: &SourceEvidence) -> Option<Finding> {
             what = format!("{what}; the provider deletes what was not read by {} at the latest", told(dies));
         }
     } else if ailment == Ailment::Overdue {
-        what = format!("{what}; the provider deletes all logs 7 days (Log Service) or all objects 15 days (OSS) after the stop");
+        what = format!(
+            "{what}; the provider deletes all logs 7 days (Log Service) or all objects 15 days (OSS) after the stop"
+        );
     }
     Some(Finding::new("account", &source.name, ailment, what))
 }
@@ -50,7 +52,11 @@ fn state(status: u16, code: &str, message: &str) -> Option<Ailment> {
     let message = message.to_lowercase();
     Some(match code {
         "Unauthorized" if message.contains("has been forbidden") => Ailment::Overdue,
-        "ProjectForbidden" | "UserDisable" | "AbnormalBucketOwnerStatus" | "BucketDisable" | "KmsInDebt"
+        "ProjectForbidden"
+        | "UserDisable"
+        | "AbnormalBucketOwnerStatus"
+        | "BucketDisable"
+        | "KmsInDebt"
         | "KmsInDebtOverdue" => Ailment::Overdue,
         "InvalidAccessKeyId" if message.contains("not open") => Ailment::NotEntitled,
         "ReadQuotaExceed" | "ShardReadQuotaExceed" | "MetaOperationQpsLimitExceeded" | "QpsLimitExceeded" => {

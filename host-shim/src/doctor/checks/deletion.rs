@@ -12,10 +12,11 @@ pub(super) fn look(evidence: &Evidence) -> Vec<Finding> {
         let Some(answer) = &source.deletion else { continue };
         let (ailment, what) = match answer {
             Answer::Said { code, .. } if code == "AccessDenied" || code == "Unauthorized" => continue,
-            Answer::Said { status: 200..=299 | 404, .. } => {
-                (Ailment::MayDelete, "the service would let these credentials delete: it refused no right when asked to \
-                 delete a thing that is not there")
-            }
+            Answer::Said { status: 200..=299 | 404, .. } => (
+                Ailment::MayDelete,
+                "the service would let these credentials delete: it refused no right when asked to \
+                 delete a thing that is not there",
+            ),
             _ => (Ailment::DeletionUnknown, "whether these credentials may delete could not be told"),
         };
         found.push(Finding::new("deletion", &source.name, ailment, format!("{what} ({})", answer.told())));

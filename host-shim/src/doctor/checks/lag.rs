@@ -28,7 +28,11 @@ pub(super) fn look(evidence: &Evidence) -> Vec<Finding> {
         match source.provider_newest_ms.map(|ms| ms.saturating_mul(1000)) {
             Some(theirs) if theirs.saturating_sub(newest) > SILENCE_US => say(
                 Ailment::Silent,
-                format!("the newest event here is of {}; the provider received a log at {}", told(newest), told(theirs)),
+                format!(
+                    "the newest event here is of {}; the provider received a log at {}",
+                    told(newest),
+                    told(theirs)
+                ),
             ),
             None if evidence.now_us.saturating_sub(newest) > OLD_US => {
                 say(Ailment::Lagging, format!("the newest event here is of {}", told(newest)));
