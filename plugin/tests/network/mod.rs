@@ -12,6 +12,9 @@ use innertrail_plugin::source::{Action, Emitted, Gap, Outcome, Session, State};
 /// More steps than any case here needs: a session that goes round in circles must fail, not hang.
 const MOST_STEPS: usize = 400_000;
 
+/// Nobody reads on behind so many bytes.
+const MOST_TRANSCRIPT: usize = 64 << 10;
+
 /// Where the clock begins: 2026-06-15T08:00:00Z.
 pub const START_MS: i64 = 1_781_510_400_000;
 
@@ -22,6 +25,8 @@ pub enum Reply {
     Answer(u16, Vec<(String, String)>, Vec<u8>),
     /// None, and what arrived of it.
     Nothing(Fault, Vec<u8>),
+    /// Status and headers, and not all of the body.
+    Part(Fault, u16, Vec<(String, String)>, Vec<u8>),
 }
 
 impl Reply {
@@ -85,6 +90,8 @@ pub struct Host {
     pub durable: u64,
     /// Gaps that were told, and the emits that were out before each.
     pub gaps: Vec<Gap>,
+    /// Promises of names that were checked.
+    pub checks: Vec<innertrail_plugin::source::ObjectCheck>,
     /// Notes.
     pub notes: Vec<String>,
     /// States, in order.
@@ -115,6 +122,7 @@ impl Host {
             emits: Vec::new(),
             durable: 0,
             gaps: Vec::new(),
+            checks: Vec::new(),
             notes: Vec::new(),
             states: Vec::new(),
             requests: 0,
@@ -208,7 +216,7 @@ impl Host {
                 Action::State(state) => self.states.push(state),
                 Action::Wait(ms) => self.due_ms = Some(self.now_ms + i64::from(ms)),
                 Action::Finish => self.finished = true,
-                Action::Checked(_) => {}
+                Action::Checked(check) => self.checks.push(check),
                 Action::ListFiles(..) | Action::ReadFile { .. } => panic!("a network session reads no files"),
             }
         }
@@ -244,6 +252,9 @@ impl Host {
     }
 
     fn note_outcome(&mut self, outcome: &Outcome) {
+        if self.transcript.len() > MOST_TRANSCRIPT {
+            return;
+        }
         let line = match outcome {
             Outcome::Responded(r) => {
                 let headers: Vec<_> = r.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
@@ -257,6 +268,9 @@ impl Host {
     }
 
     fn note_action(&mut self, action: &Action) {
+        if self.transcript.len() > MOST_TRANSCRIPT {
+            return;
+        }
         let line = match action {
             Action::Fetch(r) => shown_request(r),
             Action::Emit(emitted) => shown_emit(emitted),
@@ -277,10 +291,10 @@ fn said(request: &Request, reply: Reply, now_ms: i64) -> Outcome {
         Reply::Answer(status, headers, body) => {
             Outcome::Responded(Response { id: request.id, now_ms, status, headers, body })
         }
-        Reply::Nothing(fault, body) => {
+        Reply::Nothing(fault, body) => said(request, Reply::Part(fault, 0, Vec::new(), body), now_ms),
+        Reply::Part(fault, status, headers, body) => {
             let why = format!("{fault:?} on purpose");
-            let status = if body.is_empty() { 0 } else { 206 };
-            Outcome::Unanswered(Failure { id: request.id, now_ms, fault, why, status, headers: Vec::new(), body })
+            Outcome::Unanswered(Failure { id: request.id, now_ms, fault, why, status, headers, body })
         }
     }
 }
