@@ -305,3 +305,24 @@ fn a_consumer_group_lives_over_the_wire() {
     let histogram = sls(&cloud, &format!("/logstores/{LOGSTORE}"), "type=histogram&from=0&to=4000000000&query=*");
     assert_eq!((histogram.header("x-log-count"), histogram.header("x-log-progress")), ("10000", "Complete"));
 }
+
+#[test]
+fn in_order_the_children_of_a_split_wait_until_their_parent_is_read_out() {
+    let cloud = cloud(1);
+    cloud.sls.fill(PROJECT, LOGSTORE, &Load { events: 50, per_group: 10, ..Load::default() });
+    cloud.sls.split(PROJECT, LOGSTORE, 0).unwrap();
+    let groups = format!("/logstores/{LOGSTORE}/consumergroups");
+    let post = |path: &str, query: &str, body: &str| {
+        let call = Call::get(SLS, path, query, Signature::Sls1).with("POST", body);
+        call.send(cloud.sls.address(), &Key::reader()).unwrap()
+    };
+    for (group, order, first) in [("ordered", true, "[0]"), ("free", false, "[0,1,2]")] {
+        let create = serde_json::json!({ "consumerGroup": group, "timeout": 20, "order": order }).to_string();
+        assert_eq!(post(&groups, "", &create).status, 200);
+        let path = format!("{groups}/{group}");
+        assert_eq!(post(&path, "type=heartbeat&consumer=a", "[]").text(), first);
+        let body = serde_json::json!({ "shard": 0, "checkpoint": cursor(&cloud, 0, "end") }).to_string();
+        assert_eq!(post(&path, "type=checkpoint&consumer=a&forceSuccess=false", &body).status, 200);
+        assert_eq!(post(&path, "type=heartbeat&consumer=a", first).text(), "[1,2]", "the parent is done with");
+    }
+}
