@@ -165,6 +165,9 @@ fn what_cannot_be_a_cursor_a_count_or_a_shard_is_refused_with_the_services_code(
     assert_eq!(sls(&cloud, "/logstores/other/shards", "").code(), "LogStoreNotExist");
     let elsewhere = Call::get("nobody.cn-hangzhou.log.example.test", "/", "", Signature::Sls4);
     assert_eq!(elsewhere.send(cloud.sls.address(), &Key::reader()).unwrap().code(), "ProjectNotExist");
+    let wrong = Key { secret: "wrong".to_owned(), ..Key::reader() };
+    let answer = elsewhere.send(cloud.sls.address(), &wrong).unwrap();
+    assert_eq!(answer.code(), "SignatureNotMatch", "who is not let in learns of no project");
     assert_eq!(sls(&cloud, "/dashboards", "").code(), "NotSupported");
 }
 
