@@ -86,7 +86,7 @@ def consume(names, want, seconds):
     for turn, name in enumerate(names):
         option = LogHubConfig(
             ENDPOINT, READER, "example-secret-of-reader", PROJECT, LOGSTORE, "python-group", name,
-            cursor_position=CursorPosition.BEGIN_CURSOR, heartbeat_interval=1, data_fetch_interval=0.1,
+            cursor_position=CursorPosition.BEGIN_CURSOR, heartbeat_interval=2, data_fetch_interval=0.1,
             max_fetch_log_group_size=2, auth_version=("v1", "v4")[turn % 2], region="cn-hangzhou",
         )
         workers.append(ConsumerWorker(Collect, option, args=(seen,)))

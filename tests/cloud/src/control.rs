@@ -71,6 +71,12 @@ pub enum Command {
         #[serde(default)]
         load: Load,
     },
+    /// Makes pages ahead.
+    Prepare {
+        #[serde(flatten)]
+        place: Place,
+        count: u64,
+    },
     /// Lets generated events arrive now; answers with their ids.
     Arrive {
         #[serde(flatten)]
@@ -220,6 +226,9 @@ fn perform_sls(cloud: &Cloud, command: Command) -> Value {
         Command::Fill { place, load } => {
             sls.fill(&place.project, &place.logstore, &load);
             done()
+        }
+        Command::Prepare { place, count } => {
+            json!({ "pages": sls.prepare(&place.project, &place.logstore, count) })
         }
         Command::Arrive { place, events, seed } => json!(sls.arrive(&place.project, &place.logstore, events, seed)),
         Command::Ids { place } => json!(sls.ids(&place.project, &place.logstore)),

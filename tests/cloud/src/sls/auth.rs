@@ -26,8 +26,13 @@ fn check_date(date: Option<i64>, spelled: &str, judged: &Judged) -> Result<(), R
 }
 
 impl Inner {
-    /// The key that a request was signed with.
-    pub(super) fn authenticate(&self, request: &Request, region: &str, judged: &Judged) -> Result<Key, Refusal> {
+    /// The key that a request was signed with; `region` is the project's, where there is such a project.
+    pub(super) fn authenticate(
+        &self,
+        request: &Request,
+        region: Option<&str>,
+        judged: &Judged,
+    ) -> Result<Key, Refusal> {
         match request.header("x-log-apiversion") {
             Some("0.6.0") => {}
             None => {
@@ -90,7 +95,13 @@ impl Inner {
         self.admit(key, request, equal(&expected, signature), &text)
     }
 
-    fn version_4(&self, request: &Request, claim: &Claim4, region: &str, judged: &Judged) -> Result<Key, Refusal> {
+    fn version_4(
+        &self,
+        request: &Request,
+        claim: &Claim4,
+        region: Option<&str>,
+        judged: &Judged,
+    ) -> Result<Key, Refusal> {
         let Some(date) = request.header("x-log-date") else {
             return Err(Refusal::new(400, "MissingDate", "x-log-date does not exist in http header."));
         };
@@ -102,7 +113,7 @@ impl Inner {
         }
         let key = self.known(&claim.key)?;
         let scope_fits = date.starts_with(&claim.scope.day)
-            && claim.scope.region == region
+            && region.is_none_or(|region| region == claim.scope.region)
             && claim.scope.product == "sls"
             && claim.additional.is_empty();
         // Whether the path is signed encoded is not documented: either is let in.

@@ -6,12 +6,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use super::Inner;
 use super::proto::{Content, Log, LogGroup};
 use super::pull::PageCache;
 use super::shard::Chunk;
 use super::store::{Logstore, Project};
 use super::write::stored;
+use super::{Inner, Target};
 use crate::account::Account;
 use crate::clock::Clock;
 use crate::fault::Op;
@@ -154,6 +154,22 @@ impl Sls {
     pub fn fill(&self, project: &str, logstore: &str, load: &Load) {
         let now = self.inner.front.clock.now_secs();
         self.with(project, logstore, |store| store.fill(load, now));
+    }
+
+    /// Makes ahead the pages of a client that pulls every shard from its beginning with this `count` and lz4, as far as
+    /// [`SlsSetup::cache_bytes`] reaches (about 250 bytes an event); says how many pages that were. So that a test of
+    /// throughput does not measure the making of test data.
+    pub fn prepare(&self, project: &str, logstore: &str, count: u64) -> u64 {
+        let shards: Vec<u32> = self.with(project, logstore, |store| store.shards.keys().copied().collect());
+        let target =
+            |id: &u32| Target { project: project.to_owned(), logstore: logstore.to_owned(), item: id.to_string() };
+        shards.iter().filter_map(|id| self.inner.prepare(&target(id), count).ok()).sum()
+    }
+
+    /// Pages that were made since the start, ahead or while pulled; the others came from the cache.
+    #[must_use]
+    pub fn pages_made(&self) -> u64 {
+        lock(&self.inner.pages).made
     }
 
     /// Lets `events` generated events arrive now, as one group; gives their ids. Two calls with one seed give two times

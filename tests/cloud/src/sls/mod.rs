@@ -149,10 +149,8 @@ impl Inner {
             let project = projects.get(&target.project);
             (project.map(|project| project.region.clone()), project.map(|project| project.account).unwrap_or_default())
         };
-        let Some(region) = region else {
-            return Err(no_project(&target.project));
-        };
-        let key = self.authenticate(request, &region, judged)?;
+        let key = self.authenticate(request, region.as_deref(), judged)?;
+        let region = region.ok_or_else(|| no_project(&target.project))?;
         if let Some((status, code, message)) = judged.state.unwrap_or(account).sls_error(&target.project) {
             return Err(Refusal::new(status, code, message));
         }

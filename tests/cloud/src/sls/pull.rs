@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::shard::Slice;
 use super::{Inner, Target};
 use crate::clock::Clock;
 use crate::front::Refusal;
@@ -78,6 +79,8 @@ pub(super) struct PageCache {
     pages: HashMap<PageKey, Page>,
     order: VecDeque<PageKey>,
     bytes: usize,
+    /// Pages that were made, whether they are still kept or not.
+    pub(super) made: u64,
 }
 
 impl PageCache {
@@ -86,6 +89,7 @@ impl PageCache {
     }
 
     fn put(&mut self, key: PageKey, page: Page, most: usize) {
+        self.made += 1;
         self.bytes += page.body.len();
         if let Some(old) = self.pages.insert(key.clone(), page) {
             self.bytes -= old.body.len();
@@ -150,18 +154,33 @@ impl Inner {
             };
             Ok((shard.slice(from, count, until), until))
         })?;
+        let page = self.page(target, &slice, codec)?;
+        self.page_reply(target, page, slice.from, until, codec)
+    }
+
+    /// A page from the cache, or made and put there.
+    fn page(&self, target: &Target, slice: &Slice, codec: Codec) -> Result<Page, Refusal> {
         let key = (target.project.clone(), target.logstore.clone(), target.number()?, slice.from, slice.to, codec);
         let cached = lock(&self.pages).get(&key);
-        let page = match cached {
-            Some(page) => page,
-            None => {
-                let (raw, groups) = slice.page(self.most_page);
-                let page = Page { raw: raw.len(), body: Arc::new(codec.compress(raw)?), groups };
-                lock(&self.pages).put(key, page.clone(), self.cache_bytes);
-                page
-            }
-        };
-        self.page_reply(target, page, slice.from, until, codec)
+        if let Some(page) = cached {
+            return Ok(page);
+        }
+        let (raw, groups) = slice.page(self.most_page);
+        let page = Page { raw: raw.len(), body: Arc::new(codec.compress(raw)?), groups };
+        lock(&self.pages).put(key, page.clone(), self.cache_bytes);
+        Ok(page)
+    }
+
+    /// Makes the pages that a client gets who pulls a shard from its beginning with this `count` and lz4; says how many.
+    pub(super) fn prepare(&self, target: &Target, count: u64) -> Result<u64, Refusal> {
+        let (mut at, end) = self.with_shard(target, |shard| Ok((shard.first(), shard.end_ordinal())))?;
+        let mut pages = 0;
+        while at < end {
+            let slice = self.with_shard(target, |shard| Ok(shard.slice(at, count.clamp(1, MOST_COUNT), end)))?;
+            at += self.page(target, &slice, Codec::Lz4)?.groups.max(1);
+            pages += 1;
+        }
+        Ok(pages)
     }
 
     fn page_reply(&self, target: &Target, page: Page, from: u64, until: u64, codec: Codec) -> Result<Reply, Refusal> {

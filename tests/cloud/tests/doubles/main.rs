@@ -3,6 +3,7 @@
 
 mod faults;
 mod oss;
+mod program;
 mod python;
 mod sls;
 mod speed;

@@ -165,6 +165,9 @@ fn what_cannot_be_a_cursor_a_count_or_a_shard_is_refused_with_the_services_code(
     assert_eq!(sls(&cloud, "/logstores/other/shards", "").code(), "LogStoreNotExist");
     let elsewhere = Call::get("nobody.cn-hangzhou.log.example.test", "/", "", Signature::Sls4);
     assert_eq!(elsewhere.send(cloud.sls.address(), &Key::reader()).unwrap().code(), "ProjectNotExist");
+    let wrong = Key { secret: "wrong".to_owned(), ..Key::reader() };
+    let answer = elsewhere.send(cloud.sls.address(), &wrong).unwrap();
+    assert_eq!(answer.code(), "SignatureNotMatch", "who is not let in learns of no project");
     assert_eq!(sls(&cloud, "/dashboards", "").code(), "NotSupported");
 }
 
@@ -304,4 +307,25 @@ fn a_consumer_group_lives_over_the_wire() {
     assert_eq!(sls(&cloud, &format!("{groups}/other"), "").code(), "ConsumerGroupNotExist");
     let histogram = sls(&cloud, &format!("/logstores/{LOGSTORE}"), "type=histogram&from=0&to=4000000000&query=*");
     assert_eq!((histogram.header("x-log-count"), histogram.header("x-log-progress")), ("10000", "Complete"));
+}
+
+#[test]
+fn in_order_the_children_of_a_split_wait_until_their_parent_is_read_out() {
+    let cloud = cloud(1);
+    cloud.sls.fill(PROJECT, LOGSTORE, &Load { events: 50, per_group: 10, ..Load::default() });
+    cloud.sls.split(PROJECT, LOGSTORE, 0).unwrap();
+    let groups = format!("/logstores/{LOGSTORE}/consumergroups");
+    let post = |path: &str, query: &str, body: &str| {
+        let call = Call::get(SLS, path, query, Signature::Sls1).with("POST", body);
+        call.send(cloud.sls.address(), &Key::reader()).unwrap()
+    };
+    for (group, order, first) in [("ordered", true, "[0]"), ("free", false, "[0,1,2]")] {
+        let create = serde_json::json!({ "consumerGroup": group, "timeout": 20, "order": order }).to_string();
+        assert_eq!(post(&groups, "", &create).status, 200);
+        let path = format!("{groups}/{group}");
+        assert_eq!(post(&path, "type=heartbeat&consumer=a", "[]").text(), first);
+        let body = serde_json::json!({ "shard": 0, "checkpoint": cursor(&cloud, 0, "end") }).to_string();
+        assert_eq!(post(&path, "type=checkpoint&consumer=a&forceSuccess=false", &body).status, 200);
+        assert_eq!(post(&path, "type=heartbeat&consumer=a", first).text(), "[1,2]", "the parent is done with");
+    }
 }

@@ -59,6 +59,16 @@ fn a_core_serves_more_events_a_second_than_the_product_is_asked_to_take() {
 }
 
 #[test]
+fn pages_made_ahead_are_the_ones_that_are_pulled() {
+    let cloud = cloud(1);
+    cloud.sls.fill(PROJECT, LOGSTORE, &Load { events: 5_000, ..Load::default() });
+    assert_eq!(cloud.sls.prepare(PROJECT, LOGSTORE, 10), 5);
+    let (begin, end) = (cursor(&cloud, 0, "begin"), cursor(&cloud, 0, "end"));
+    assert!(pull_all(&cloud, &begin, &end) > 500_000);
+    assert_eq!(cloud.sls.pages_made(), 5, "nothing was made while pulling");
+}
+
+#[test]
 fn a_connection_is_used_again() {
     let cloud = cloud(1);
     let mut stream = TcpStream::connect(cloud.sls.address()).unwrap();
