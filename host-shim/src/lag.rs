@@ -10,14 +10,14 @@ use innertrail_logstore::{Layout, State, Transaction};
 use crate::runtime::wit::transform::Routed;
 
 /// Prefix of the checkpoint that holds it: microseconds UTC, eight bytes little endian.
-pub const NEWEST: &str = "@newest/";
+pub(crate) const NEWEST: &str = "@newest/";
 
 /// Column of the component that says when an event happened.
 const COLUMN: &str = "it_time";
 
 /// Watches the times of what goes into transactions.
 #[derive(Debug, Default)]
-pub struct Lag {
+pub(crate) struct Lag {
     column: Option<u8>,
     newest: BTreeMap<String, i64>,
 }
@@ -25,14 +25,14 @@ pub struct Lag {
 impl Lag {
     /// Finds the column by name; a component without one has no lag.
     #[must_use]
-    pub fn new(layout: &Layout) -> Self {
+    pub(crate) fn new(layout: &Layout) -> Self {
         let column = layout.position(COLUMN).and_then(|place| u8::try_from(place).ok());
         Self { column, newest: BTreeMap::new() }
     }
 
     /// Takes the newest time of a batch over, if it is newer than all before. The last record that has a time stands for
     /// the batch: sources give records about in the order of their times.
-    pub fn see(&mut self, source: &str, routed: &Routed, txn: &mut Transaction) {
+    pub(crate) fn see(&mut self, source: &str, routed: &Routed, txn: &mut Transaction) {
         let Some(time) = self.last_time(routed) else { return };
         if self.newest.get(source).is_some_and(|newest| *newest >= time) {
             return;
@@ -58,7 +58,7 @@ impl Lag {
 
 /// The newest event of each source, microseconds UTC.
 #[must_use]
-pub fn newest(state: &State) -> BTreeMap<String, i64> {
+pub(crate) fn newest(state: &State) -> BTreeMap<String, i64> {
     let times = state.checkpoints.iter().filter_map(|(key, value)| {
         let time = i64::from_le_bytes(value.as_slice().try_into().ok()?);
         Some((key.strip_prefix(NEWEST)?.to_owned(), time))

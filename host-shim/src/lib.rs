@@ -15,7 +15,7 @@ pub mod gate;
 pub mod journal;
 mod lag;
 pub mod layout;
-mod ledger;
+pub mod ledger;
 pub mod lifecycle;
 mod notice;
 pub mod pipeline;

@@ -5,6 +5,7 @@
 
 mod abandon;
 mod committer;
+mod meter;
 pub(crate) mod network;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,17 +28,15 @@ pub use crate::notice::{Notice, PipelineError};
 use crate::running::{Answer, Next, Running, files, headers, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
 use crate::runtime::wit::transform::{Codec, Encoding, Frame, Provenance};
-use crate::runtime::{Bisector, CallError, Input, LoadedComponent, Reads, RunStats, Session};
+use crate::runtime::{Bisector, Input, LoadedComponent, Reads, RunStats, Session};
 use crate::setup::{HostNative, Rooms, SetupError};
 use crate::status::{FRAMING_BYTES, SOURCE, STATE, Status, TRANSFORM};
 use committer::{Committer, Emits};
-use network::{Meter, Network, wake_at};
+use meter::Meter;
+use network::{Network, wake_at};
 
 /// Longest sleep between two looks at whether to stop.
 const NAP: Duration = Duration::from_millis(50);
-
-/// When a file that could not be read is tried again.
-const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the threads beside the pipeline have to tell.
 enum Event {
@@ -305,43 +304,6 @@ impl Pipeline {
             Err(error) if source.network.is_some() => self.network_failed(source, answer, error, tell),
             Err(error) => self.step_failed(source, error, tell),
         }
-    }
-
-    /// A failed session is replaced by one that begins behind what is durable. If that fails on the same file, the
-    /// file goes into quarantine as it is, and the source goes on behind it.
-    fn step_failed(
-        &mut self,
-        source: &mut Running,
-        error: CallError,
-        tell: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<(), PipelineError> {
-        self.settle(tell)?;
-        let path = source.at_file.take();
-        if source.failed_at.as_ref() != Some(&path) {
-            tell(Notice::Note(&source.name, format!("the component failed: {error}; a fresh one tries again")));
-            source.failed_at = Some(path);
-            source.session = self.session(&source.name, None)?;
-            source.next = Next::Step(Box::new(Answer::Started));
-            return Ok(());
-        }
-        let Some(path) = path else {
-            return Err(PipelineError::Step { source_name: source.name.clone(), error });
-        };
-        tell(Notice::Note(
-            &source.name,
-            format!("{path}: the component fails on this file; it goes to quarantine raw"),
-        ));
-        source.session = self.session(&source.name, None)?;
-        match self.abandon(source, &path, &error) {
-            Ok(()) => source.next = Next::Step(Box::new(Answer::Abandoned(path))),
-            Err(abandon::AbandonError::Commit(error)) => return Err(error),
-            Err(abandon::AbandonError::Read(why)) => {
-                tell(Notice::Note(&source.name, format!("cannot read {path}: {why}; tried again in a while")));
-                source.failed_at = None;
-                source.next = Next::Wake(Instant::now() + READ_AGAIN);
-            }
-        }
-        Ok(())
     }
 
     fn carry_out(

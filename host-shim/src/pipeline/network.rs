@@ -11,9 +11,10 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use innertrail_fetch::{Client, ConfigError, Credentials, Done, Request, Signer, Stats};
+use innertrail_fetch::{Client, ConfigError, Credentials, Done, Request, Signer};
 use innertrail_logstore::Store;
 
+use super::meter::Meter;
 use super::{Event, Pipeline, PipelineError};
 use crate::clock;
 use crate::fetch::cloud::Plan;
@@ -22,7 +23,7 @@ use crate::running::{Answer, Arrived, Next, Running};
 use crate::runtime::wit::source::{Gap, HttpRequest, Signer as Wanted};
 use crate::runtime::wit::transform::Fault;
 use crate::runtime::{CallError, Poisoned};
-use crate::status::{REASON, SOURCE};
+use crate::status::REASON;
 
 /// Most bytes that all open requests of a source may bring. What would go beyond waits, one request excepted.
 const BUDGET: u64 = 48 << 20;
@@ -38,9 +39,6 @@ const TRUSTED_AGAIN: u32 = 32;
 
 /// Bytes of an abandoned answer that go into one quarantine record.
 const PIECE: usize = 1 << 20;
-
-/// Counters of the client are added to a transaction that has nothing else to say this often.
-const METER_ALONE: Duration = Duration::from_secs(60);
 
 /// A request that was sent and whose answer the session was not given yet.
 struct Open {
@@ -232,63 +230,7 @@ pub(super) fn wake_at(ms: u32) -> Instant {
     Instant::now() + Duration::from_millis(u64::from(ms) + more)
 }
 
-/// The counters of a client, and what of them was counted.
-pub(super) struct Meter {
-    client: Arc<Client>,
-    counted: Stats,
-    at: Instant,
-}
-
-impl Meter {
-    pub(super) fn new(client: Arc<Client>) -> Self {
-        Self { client, counted: Stats::default(), at: Instant::now() }
-    }
-
-    /// What was added since the last time.
-    fn take(&mut self) -> Vec<(String, u64)> {
-        let (now, before) = (self.client.stats(), &self.counted);
-        let mut grown = vec![
-            ("requests".to_owned(), now.requests - before.requests),
-            ("retries".to_owned(), now.retries - before.retries),
-            ("failures".to_owned(), now.failures - before.failures),
-            ("throttled".to_owned(), now.throttled - before.throttled),
-            ("clock_corrections".to_owned(), now.clock_corrections - before.clock_corrections),
-            ("key_renewals".to_owned(), now.key_renewals - before.key_renewals),
-            ("bytes_received".to_owned(), now.bytes_received - before.bytes_received),
-        ];
-        for (fault, count) in &now.faults {
-            let name = format!("fault_{}", fault.as_str().replace('-', "_"));
-            grown.push((name, count - before.faults.get(fault).copied().unwrap_or(0)));
-        }
-        self.counted = now;
-        self.at = Instant::now();
-        grown.retain(|(_, count)| *count > 0);
-        grown
-    }
-}
-
 impl Pipeline {
-    /// Counts what the clients did, together with what else is to become durable, or alone once a minute.
-    pub(super) fn meter(&mut self) {
-        let busy = !self.txn.is_empty();
-        for (name, meter) in &mut self.meters {
-            if busy || meter.at.elapsed() >= METER_ALONE {
-                for (counter, delta) in meter.take() {
-                    self.txn.count(&format!("{SOURCE}{name}.{counter}"), delta);
-                }
-            }
-        }
-    }
-
-    /// Counts the rest.
-    pub(super) fn meter_all(&mut self) {
-        for (name, meter) in &mut self.meters {
-            for (counter, delta) in meter.take() {
-                self.txn.count(&format!("{SOURCE}{name}.{counter}"), delta);
-            }
-        }
-    }
-
     /// What a session of the network is told next, if anything.
     pub(super) fn network_ready(&mut self, source: &mut Running) -> Option<Answer> {
         let network = source.network.as_mut()?;
@@ -364,11 +306,7 @@ impl Pipeline {
 
     /// A new session of the source, from what is durable, and a client without open requests.
     fn reopen(&mut self, source: &mut Running, first: Answer) -> Result<(), PipelineError> {
-        if let Some(meter) = self.meters.get_mut(&source.name) {
-            for (counter, delta) in meter.take() {
-                self.txn.count(&format!("{SOURCE}{}.{counter}", source.name), delta);
-            }
-        }
+        self.meter_all();
         let mut most = None;
         if let Some(network) = source.network.as_mut() {
             let begun = network.begin_anew();
