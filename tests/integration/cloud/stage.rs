@@ -18,6 +18,9 @@ pub(super) const LOGSTORE: &str = "actiontrail_demo";
 pub(super) const BUCKET: &str = "demo-audit";
 pub(super) const REGION: &str = "cn-hangzhou";
 
+/// The doubles' events are of several services; all of them are to be kept.
+const ROUTE: &str = "route: {products: [oss, sts, ecs, kms, ram, rds, vpc, slb, actiontrail]}\n";
+
 /// Events of the runs under faults; the size of the promise with `INNERTRAIL_CLOUD_EVENTS=1000000`.
 pub(super) fn many() -> u64 {
     std::env::var("INNERTRAIL_CLOUD_EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(60_000)
@@ -113,7 +116,7 @@ impl Stage {
     pub(super) fn config_in(&self, data: &str, sources: &str, more: &str) -> String {
         let path = self.dir.path().join(format!("{data}.yaml"));
         let data = self.path(data);
-        fs::write(&path, format!("trail: main-trail\ndata_dir: {data}\nsources:\n{sources}{more}")).unwrap();
+        fs::write(&path, format!("trail: main-trail\ndata_dir: {data}\n{ROUTE}sources:\n{sources}{more}")).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
