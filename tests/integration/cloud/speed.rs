@@ -48,25 +48,36 @@ fn throughput_and_memory() {
     let process = Background::start(&config, &["--once"]);
     let pid = process.id();
     let watcher = thread::spawn(move || {
-        let mut most = 0;
+        let (mut most, mut cpu) = (0, 0.0);
         while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let Some(kib) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()) else {
                 break;
             };
             most = most.max(kib / 1024);
+            cpu = cpu_seconds(pid).unwrap_or(cpu);
             thread::sleep(Duration::from_millis(20));
         }
-        most
+        (most, cpu)
     });
     assert_eq!(process.wait(), Some(0));
     let took = begun.elapsed();
-    let most = watcher.join().unwrap();
+    let (most, cpu) = watcher.join().unwrap();
     println!(
-        "{events} events in {took:?}, start and end included: {:.0} a second; at most {most} MiB",
-        events as f64 / took.as_secs_f64()
+        "{events} events in {took:?}, start and end included: {:.0} a second; {:.1} µs CPU an event; at most {most} MiB",
+        events as f64 / took.as_secs_f64(),
+        cpu * 1e6 / events as f64
     );
     assert!(most <= 256, "{most} MiB");
     let snapshot = Snapshot::open(&stage.data()).unwrap();
     assert_eq!(snapshot.end(Store::Log), events);
+}
+
+/// CPU time of a process so far, seconds.
+fn cpu_seconds(pid: u32) -> Option<f64> {
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<f64>().ok();
+    Some((next()? + next()?) / TICKS)
 }
