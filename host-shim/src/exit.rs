@@ -19,7 +19,7 @@ pub const RUNTIME: u8 = 3;
 pub const HELP: &str = "\
 Exit codes:
   0  done, nothing to report
-  1  done, and something was found (check, test, verify)
+  1  done, and something was found (check, doctor, reconcile, test, verify)
   2  the command line or the configuration cannot be used; nothing was started
   3  started, then failed";
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::lifecycle::day::rfc3339;
 use crate::lifecycle::sources::Transition;
+use crate::runtime::wit::source::Gap;
 
 /// What an entry tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,11 +113,13 @@ impl Entry {
         Self::new(Kind::WriteRefused, by, time_us).with("count", count).with("origin", origin)
     }
 
-    /// Records `from` to `to` of a source are gone before they could be read.
+    /// Logs of a source are missing that it had: `what` is where, `key` the position that passes over them.
     #[must_use]
-    pub fn gap(by: &str, source: &str, why: &str, from: &str, to: &str, time_us: i64) -> Self {
-        let entry = Self::new(Kind::Gap, by, time_us).with("source", source).with("why", why);
-        entry.with("from", from).with("to", to)
+    pub fn gap(by: &str, source: &str, gap: &Gap, time_us: i64) -> Self {
+        let time = |ms: Option<i64>| ms.and_then(|ms| ms.checked_mul(1000)).map(rfc3339);
+        let entry = Self::new(Kind::Gap, by, time_us).with("source", source).with("what", gap.what.as_str());
+        let entry = entry.with("key", gap.key.as_str()).with("why", gap.why.as_str());
+        entry.with("from", time(gap.since_ms)).with("to", time(gap.until_ms))
     }
 
     /// A source stands still, or goes on.

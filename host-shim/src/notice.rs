@@ -46,8 +46,16 @@ pub enum PipelineError {
         /// What happened.
         error: OpenError,
     },
-    /// A session failed twice without a file to blame.
-    #[error("source {source_name}: the component failed twice without a file at hand: {error}")]
+    /// The client of a source cannot be set up.
+    #[error("source {source_name}: {error}")]
+    Network {
+        /// The source.
+        source_name: String,
+        /// What is wrong.
+        error: innertrail_fetch::ConfigError,
+    },
+    /// A session failed twice without anything to blame.
+    #[error("source {source_name}: the component failed twice without a file or an answer at hand: {error}")]
     Step {
         /// The source.
         source_name: String,

@@ -4,36 +4,50 @@
 //! (I2), and a crash at any moment leaves counts as if it had not been. Nothing is acknowledged before the fsync (I1).
 
 mod abandon;
+mod committer;
 mod full;
+mod meter;
+pub(crate) mod network;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use innertrail_logstore::{Transaction, Writer};
+use innertrail_logstore::Transaction;
 
 use crate::accounting::{broken_promises, frame, push};
 use crate::clock;
 use crate::config::{Config, Source};
+use crate::fetch::cloud::Plan;
 use crate::fetch;
+use crate::lag::Lag;
+use crate::ledger;
 use crate::lifecycle::Custody;
 use crate::lifecycle::sources::Provider;
 use crate::lifecycle::standstill::Standstill;
 pub use crate::notice::{Notice, PipelineError};
-use crate::running::{Answer, Next, Running, files, outcome, read_file};
+use crate::running::{Answer, Next, Running, files, headers, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
 use crate::runtime::wit::transform::{Codec, Encoding, Frame, Provenance};
-use crate::runtime::{Bisector, CallError, Input, LoadedComponent, RunStats, Session};
+use crate::runtime::{Bisector, Input, LoadedComponent, Reads, RunStats, Session};
 use crate::setup::{HostNative, Rooms, SetupError};
 use crate::status::{FRAMING_BYTES, SOURCE, STATE, Status, TRANSFORM};
+use committer::{Committer, Emits};
+use meter::Meter;
+use network::{Network, wake_at};
 
 /// Longest sleep between two looks at whether to stop.
 const NAP: Duration = Duration::from_millis(50);
 
-/// When a file that could not be read is tried again.
-const READ_AGAIN: Duration = Duration::from_secs(5);
+/// What the threads beside the pipeline have to tell.
+enum Event {
+    /// An answer for the source at this place, from its client of this generation.
+    Answer { place: usize, generation: u64, done: innertrail_fetch::Done },
+    /// The writer is back.
+    Committed,
+}
 
 /// The rooms, wired.
 pub struct Pipeline {
@@ -41,7 +55,7 @@ pub struct Pipeline {
     component: LoadedComponent,
     bisector: Bisector,
     native: HostNative,
-    writer: Writer,
+    committer: Committer,
     custody: Custody,
     told: Vec<String>,
     txn: Transaction,
@@ -49,6 +63,14 @@ pub struct Pipeline {
     failed: BTreeMap<String, String>,
     /// What each source said last of itself.
     states: BTreeMap<String, (&'static str, Option<String>)>,
+    /// How far the frames of each source's session have come.
+    emits: BTreeMap<String, Emits>,
+    /// What the clients did.
+    meters: BTreeMap<String, Meter>,
+    /// How new the newest event of each source is.
+    lag: Lag,
+    events: Receiver<Event>,
+    post: Sender<Event>,
     /// Set when it is to end.
     stop: Arc<AtomicBool>,
 }
@@ -67,26 +89,35 @@ impl Pipeline {
         if writer.state().checkpoint(TRANSFORM) != Some(config.transform_json().as_bytes()) {
             txn.checkpoint(TRANSFORM, config.transform_json().as_bytes());
         }
+        let lag = Lag::new(writer.layout());
+        let (post, events) = channel();
+        let committer = Committer::start(writer, post.clone()).map_err(SetupError::Thread)?;
         Ok(Self {
             bisector,
             config: config.clone(),
             component,
             native,
             txn,
-            writer,
+            committer,
             custody,
             told,
             begun: Instant::now(),
             failed: BTreeMap::new(),
             states: BTreeMap::new(),
+            emits: BTreeMap::new(),
+            meters: BTreeMap::new(),
+            lag,
+            events,
+            post,
             stop: Arc::default(),
         })
     }
 
-    /// The Logstore's counters.
+    /// The Logstore's counters, as of the last commit.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::new(&self.config.trail, self.writer.state())
+        let nothing = innertrail_logstore::State::default();
+        Status::new(&self.config.trail, self.committer.state().unwrap_or(&nothing))
     }
 
     /// What the component did wrong so far.
@@ -101,7 +132,7 @@ impl Pipeline {
         &self.failed
     }
 
-    /// Runs all sources until they are finished or `stop` is set, then seals the tail.
+    /// Runs all sources until they are finished or `stop` is set, then makes everything durable.
     ///
     /// # Errors
     /// See [`PipelineError`].
@@ -109,9 +140,8 @@ impl Pipeline {
         self.stop = Arc::clone(stop);
         let names: Vec<String> = self.config.sources.keys().cloned().collect();
         let mut sources = Vec::with_capacity(names.len());
-        for name in names {
-            let session = self.session(&name)?;
-            sources.push(Running::new(name, session));
+        for (place, name) in names.into_iter().enumerate() {
+            sources.push(self.start(place, name)?);
         }
         self.told.drain(..).for_each(|line| tell(Notice::Logstore(line)));
         loop {
@@ -122,13 +152,33 @@ impl Pipeline {
         }
     }
 
-    /// Turns until all sources are finished or it is to stop.
+    /// Turns until all sources are finished or it is to stop, then makes everything durable.
     fn work(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
         self.keep_up(tell)?;
+        let result = self.turns(sources, tell);
+        self.meter_all();
+        match result {
+            Err(error) if error.is_disk_full() => Err(error),
+            other => other.and(self.settle(tell)),
+        }
+    }
+
+    fn turns(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
         while !self.stop.load(Ordering::Relaxed) && sources.iter().any(|s| !matches!(s.next, Next::Over)) {
             self.turn(sources, tell)?;
         }
-        self.commit(tell)
+        Ok(())
+    }
+
+    fn start(&mut self, place: usize, name: String) -> Result<Running, PipelineError> {
+        let failed = |error| PipelineError::Network { source_name: name.clone(), error };
+        let plan = self.config.sources.get(&name).map(Plan::of).transpose().map_err(failed)?.flatten();
+        let network = plan.map(|plan| Network::new(plan, place, self.post.clone())).transpose().map_err(failed)?;
+        if let Some(network) = &network {
+            self.meters.insert(name.clone(), Meter::new(network.client()));
+        }
+        let session = self.session(&name, None)?;
+        Ok(Running::new(name, session, network))
     }
 
     /// Seals what is in the write-ahead log into segments and lets the Logstore go.
@@ -136,109 +186,141 @@ impl Pipeline {
     /// # Errors
     /// See [`PipelineError`].
     pub fn close(self) -> Result<(), PipelineError> {
-        Ok(self.writer.close(clock::now_us())?)
+        match self.committer.into_writer() {
+            Some(writer) => Ok(writer.close(clock::now_us())?),
+            None => Ok(()),
+        }
     }
 
     /// One step of every source that is ready; a nap when none is.
     fn turn(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
+        while let Ok(event) = self.events.try_recv() {
+            self.hear(event, sources, tell)?;
+        }
         let mut idle = true;
         for source in sources.iter_mut() {
-            let answer = match std::mem::replace(&mut source.next, Next::Over) {
-                Next::Step(answer) => *answer,
-                Next::Wake(due) if due <= Instant::now() => Answer::Woke,
-                waiting => {
-                    source.next = waiting;
-                    continue;
-                }
-            };
-            idle = false;
-            self.step(source, &answer, tell)?;
+            if let Some(answer) = self.ready(source) {
+                idle = false;
+                self.step(source, answer, tell)?;
+            }
         }
         let interval = Duration::from_millis(self.config.logstore.commit_interval_ms);
         if idle || self.begun.elapsed() >= interval {
-            self.commit(tell)?;
-            self.keep_up(tell)?;
+            self.begin_commit(tell)?;
         }
-        if idle && !self.stop.load(Ordering::Relaxed) {
+        if self.custody.is_due(clock::now_us()) {
+            self.settle(tell)?;
+        }
+        self.keep_up(tell)?;
+        if idle && !self.stop.load(Ordering::Relaxed) && !self.has_durable_news(sources) {
             let due = sources.iter().filter_map(|s| match s.next {
                 Next::Wake(due) => Some(due.saturating_duration_since(Instant::now())),
                 _ => None,
             });
-            thread::sleep(due.min().unwrap_or_default().min(NAP));
+            if let Ok(event) = self.events.recv_timeout(due.min().unwrap_or(NAP).min(NAP)) {
+                self.hear(event, sources, tell)?;
+            }
         }
         Ok(())
+    }
+
+    /// What happened to a source that it can be told now.
+    fn ready(&mut self, source: &mut Running) -> Option<Answer> {
+        match std::mem::replace(&mut source.next, Next::Listen) {
+            Next::Step(answer) => return Some(*answer),
+            Next::Wake(due) if source.network.is_none() && due <= Instant::now() => return Some(Answer::Woke),
+            Next::Over => {
+                source.next = Next::Over;
+                return None;
+            }
+            waiting => source.next = waiting,
+        }
+        let answer = self.network_ready(source)?;
+        // Every step cancels the wait.
+        source.next = Next::Listen;
+        Some(answer)
+    }
+
+    fn hear(
+        &mut self,
+        event: Event,
+        sources: &mut [Running],
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), PipelineError> {
+        match event {
+            Event::Committed => self.collect(tell),
+            Event::Answer { place, generation, done } => {
+                if let Some(network) = sources.get_mut(place).and_then(|source| source.network.as_mut()) {
+                    network.arrive(generation, done);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn has_durable_news(&self, sources: &[Running]) -> bool {
+        let told = |s: &&Running| s.network.is_some() && !matches!(s.next, Next::Over);
+        sources.iter().filter(told).any(|s| self.emits.get(&s.name).is_some_and(|emits| emits.durable > emits.told))
     }
 
     /// What the Logstore needs from time to time. Nothing may wait to be committed: retention commits by itself.
     fn keep_up(&mut self, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
         let now_us = clock::now_us();
-        for line in self.custody.tick(&mut self.writer, now_us)? {
-            tell(Notice::Logstore(line));
+        if !self.txn.is_empty() {
+            return Ok(());
         }
-        Ok(self.writer.tick(now_us)?)
+        self.look_after(now_us, tell)
     }
 
-    fn session(&self, name: &str) -> Result<Session, PipelineError> {
-        let config = self.config.source_json(name).unwrap_or_default();
+    /// The same while a transaction waits; what it remembers of the Logstore's life is old then.
+    fn look_after(&mut self, now_us: i64, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
+        let Some(writer) = self.committer.writer() else { return Ok(()) };
+        for line in self.custody.tick(writer, now_us)? {
+            tell(Notice::Logstore(line));
+        }
+        Ok(writer.tick(now_us)?)
+    }
+
+    /// A new session of a source, which begins behind what is durable. Everything must be: the writer is here.
+    fn session(&mut self, name: &str, max_in_flight: Option<u32>) -> Result<Session, PipelineError> {
+        let config = self.config.session_json(name, max_in_flight).unwrap_or_default();
+        let reads = match self.config.sources.get(name) {
+            Some(Source::Sls(_) | Source::Oss(_)) => Reads::Network,
+            _ => Reads::Files,
+        };
+        self.emits.insert(name.to_owned(), Emits::default());
         let prefix = format!("{name}/");
         let stored: Vec<CheckpointParam<'_>> = self
-            .writer
+            .committer
             .state()
-            .checkpoints
-            .iter()
+            .into_iter()
+            .flat_map(|state| &state.checkpoints)
             .filter_map(|(key, value)| Some(CheckpointParam { key: key.strip_prefix(&prefix)?, value }))
             .collect();
-        Session::open(&self.component, &config, &stored)
+        Session::open(&self.component, &config, &stored, reads)
             .map_err(|error| PipelineError::Open { source_name: name.to_owned(), error })
     }
 
     fn step(
         &mut self,
         source: &mut Running,
-        answer: &Answer,
+        answer: Answer,
         tell: &mut dyn FnMut(Notice<'_>),
     ) -> Result<(), PipelineError> {
-        match source.session.step(outcome(answer, &files(answer))) {
-            Ok(actions) => self.carry_out(source, actions, tell),
+        let undurable = self.emits.get(&source.name).is_some_and(|emits| emits.taken > emits.told);
+        source.session.set_undurable(undurable);
+        let stepped = {
+            let (files, headers) = (files(&answer), headers(&answer));
+            source.session.step(outcome(&answer, &files, &headers))
+        };
+        match stepped {
+            Ok(actions) => {
+                self.carry_out(source, actions, tell)?;
+                self.went_well(source, &answer, tell)
+            }
+            Err(error) if source.network.is_some() => self.network_failed(source, answer, error, tell),
             Err(error) => self.step_failed(source, error, tell),
         }
-    }
-
-    /// A failed session is replaced by one that begins behind what is durable. If that fails on the same file, the
-    /// file goes into quarantine as it is, and the source goes on behind it.
-    fn step_failed(
-        &mut self,
-        source: &mut Running,
-        error: CallError,
-        tell: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<(), PipelineError> {
-        self.commit(tell)?;
-        let path = source.at_file.take();
-        if source.failed_at.as_ref() != Some(&path) {
-            tell(Notice::Note(&source.name, format!("the component failed: {error}; a fresh one tries again")));
-            source.failed_at = Some(path);
-            source.session = self.session(&source.name)?;
-            source.next = Next::Step(Box::new(Answer::Started));
-            return Ok(());
-        }
-        let Some(path) = path else {
-            return Err(PipelineError::Step { source_name: source.name.clone(), error });
-        };
-        tell(Notice::Note(
-            &source.name,
-            format!("{path}: the component fails on this file; it goes to quarantine raw"),
-        ));
-        source.session = self.session(&source.name)?;
-        match self.abandon(source, &path, &error) {
-            Ok(()) => source.next = Next::Step(Box::new(Answer::Abandoned(path))),
-            Err(abandon::AbandonError::Commit(error)) => return Err(error),
-            Err(abandon::AbandonError::Read(why)) => {
-                tell(Notice::Note(&source.name, format!("cannot read {path}: {why}; tried again in a while")));
-                source.failed_at = None;
-                source.next = Next::Wake(Instant::now() + READ_AGAIN);
-            }
-        }
-        Ok(())
     }
 
     fn carry_out(
@@ -261,12 +343,22 @@ impl Pipeline {
                     source.next = Next::Step(Box::new(read_file(source, &read)));
                     source.at_file = Some(read.path);
                 }
+                Action::Fetch(request) => {
+                    if let Some(network) = &mut source.network {
+                        network.ask(request);
+                    }
+                }
+                Action::Gap(gap) => self.gap(&source.name, &gap, tell),
+                Action::Wait(ms) if source.network.is_some() => source.next = Next::Wake(wake_at(ms)),
                 Action::Wait(0) => source.next = Next::Step(Box::new(Answer::Woke)),
                 Action::Wait(ms) => {
                     source.at_file = None;
                     source.next = Next::Wake(Instant::now() + Duration::from_millis(u64::from(ms)));
                 }
-                Action::Finish => source.next = Next::Over,
+                Action::Finish => {
+                    source.next = Next::Over;
+                    source.network = None;
+                }
             }
         }
         Ok(())
@@ -310,6 +402,8 @@ impl Pipeline {
         let run = self.bisector.run(&input, Encoding::Row, &mut self.native);
         let routed = run.map_err(|error| PipelineError::Run { source_name: name.to_owned(), error })?;
         push(&mut self.txn, &routed);
+        self.lag.see(name, &routed, &mut self.txn);
+        self.emits.entry(name.to_owned()).or_default().taken += 1;
         let between = emitted.input_bytes.saturating_sub(emitted.data.len() as u64);
         self.txn.count(FRAMING_BYTES, between);
         self.count(name, "bytes_in", emitted.input_bytes);
@@ -317,14 +411,12 @@ impl Pipeline {
         for checkpoint in &emitted.checkpoints {
             self.txn.checkpoint(&format!("{name}/{}", checkpoint.key), &checkpoint.value);
         }
-        if self.txn.bytes() as u64 >= self.config.logstore.commit_bytes {
-            self.commit(tell)?;
-        }
-        Ok(())
+        self.commit_if_full(tell)
     }
 
     fn checked(&mut self, name: &str, check: &ObjectCheck, tell: &mut dyn FnMut(Notice<'_>)) {
         self.count(name, "objects_checked", 1);
+        ledger::enter(&mut self.txn, name, check);
         let broken = broken_promises(check);
         broken.iter().for_each(|(counter, _)| self.count(name, counter, 1));
         let wrong: Vec<&str> = broken.iter().map(|(_, text)| text.as_str()).collect();
@@ -337,11 +429,12 @@ impl Pipeline {
         let (word, why) = match state {
             State::Running => ("running", None),
             State::Idle => ("idle", None),
-            State::Paused(why) => ("paused", Some(why)),
+            State::Paused(paused) => ("paused", Some(&paused.why)),
             State::Failed(why) => ("failed", Some(why)),
             State::Finished => ("finished", None),
         };
-        self.custody.source_state(&mut self.txn, name, Provider::Local, state.into(), clock::now_us());
+        let provider = self.config.sources.get(name).map_or(Provider::Local, Provider::from);
+        self.custody.source_state(&mut self.txn, name, provider, state.into(), clock::now_us());
         if let State::Failed(why) = state {
             self.failed.insert(name.to_owned(), why.clone());
         }
@@ -358,19 +451,5 @@ impl Pipeline {
 
     fn count(&mut self, name: &str, counter: &str, delta: u64) {
         self.txn.count(&format!("{SOURCE}{name}.{counter}"), delta);
-    }
-
-    fn commit(&mut self, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
-        self.begun = Instant::now();
-        if self.txn.is_empty() {
-            return Ok(());
-        }
-        self.wait_for_room(tell)?;
-        let txn = std::mem::replace(&mut self.txn, self.writer.begin());
-        self.writer.commit(txn, clock::now_us())?;
-        let state = self.writer.state();
-        let bytes = state.counters.iter().filter(|(n, _)| n.starts_with(SOURCE) && n.ends_with(".bytes_in"));
-        tell(Notice::Progress(state.counter("log.records"), bytes.map(|(_, n)| *n).sum()));
-        Ok(())
     }
 }

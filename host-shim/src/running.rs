@@ -8,8 +8,11 @@ use std::time::Instant;
 
 use crate::clock;
 use crate::fetch::{self, Files};
+use crate::pipeline::network::Network;
 use crate::runtime::Session;
-use crate::runtime::wit::source::{File as FileParam, FileBytes, Outcome, ReadRequest};
+use crate::runtime::wit::source::{
+    File as FileParam, FileBytes, HeaderParam, HttpFailure, HttpFault, HttpResponse, Outcome, ReadRequest,
+};
 
 /// One source and what it waits for.
 pub(crate) struct Running {
@@ -18,6 +21,8 @@ pub(crate) struct Running {
     pub(crate) files: Files,
     /// What the globs of the configuration matched. The component is not trusted to read anything else.
     pub(crate) listed: BTreeSet<String>,
+    /// Its side of the network, if it reads that.
+    pub(crate) network: Option<Network>,
     /// The file that was asked for last, to blame when the component fails.
     pub(crate) at_file: Option<String>,
     /// Where the component failed last time, to know when it fails there again.
@@ -27,15 +32,19 @@ pub(crate) struct Running {
 
 impl Running {
     /// A source whose session is about to be started.
-    pub(crate) fn new(name: String, session: Session) -> Self {
-        let next = Next::Step(Box::new(Answer::Started));
-        Self { name, session, files: Files::default(), listed: BTreeSet::new(), at_file: None, failed_at: None, next }
+    pub(crate) fn new(name: String, session: Session, network: Option<Network>) -> Self {
+        let (files, listed, next) = (Files::default(), BTreeSet::new(), Next::Step(Box::new(Answer::Started)));
+        Self { name, session, files, listed, network, at_file: None, failed_at: None, next }
     }
 }
 
 pub(crate) enum Next {
+    /// Something happened that it was not told yet.
     Step(Box<Answer>),
+    /// It wants to be woken then.
     Wake(Instant),
+    /// It waits for what it asked the network for.
+    Listen,
     Over,
 }
 
@@ -47,6 +56,15 @@ pub(crate) enum Answer {
     Bytes(Vec<u8>, bool),
     Failed(String),
     Abandoned(String),
+    Responded(Arrived, Box<innertrail_fetch::Response>),
+    Unanswered(Arrived, Box<innertrail_fetch::Failure>),
+    Durable(u64),
+}
+
+/// Which request an answer belongs to.
+pub(crate) struct Arrived {
+    pub(crate) id: u64,
+    pub(crate) about: String,
 }
 
 /// Carries a read out, if the file was listed.
@@ -69,8 +87,18 @@ pub(crate) fn files(answer: &Answer) -> Vec<FileParam<'_>> {
         .collect()
 }
 
+/// The headers of an answer, borrowed for the component.
+pub(crate) fn headers(answer: &Answer) -> Vec<HeaderParam<'_>> {
+    let Answer::Responded(_, response) = answer else { return Vec::new() };
+    response.headers.iter().map(|(name, value)| HeaderParam { name, value }).collect()
+}
+
 /// The answer as the contract has it.
-pub(crate) fn outcome<'a>(answer: &'a Answer, files: &'a [FileParam<'a>]) -> Outcome<'a> {
+pub(crate) fn outcome<'a>(
+    answer: &'a Answer,
+    files: &'a [FileParam<'a>],
+    headers: &'a [HeaderParam<'a>],
+) -> Outcome<'a> {
     match answer {
         Answer::Started => Outcome::Started(clock::now_ms()),
         Answer::Woke => Outcome::Woke(clock::now_ms()),
@@ -78,5 +106,38 @@ pub(crate) fn outcome<'a>(answer: &'a Answer, files: &'a [FileParam<'a>]) -> Out
         Answer::Bytes(data, end) => Outcome::Bytes(FileBytes { data, end: *end }),
         Answer::Failed(why) => Outcome::Failed(why),
         Answer::Abandoned(path) => Outcome::Abandoned(path),
+        Answer::Durable(count) => Outcome::Durable(*count),
+        Answer::Responded(arrived, response) => Outcome::Responded(HttpResponse {
+            id: arrived.id,
+            now_ms: response.now_ms,
+            status: response.status,
+            headers,
+            body: &response.body,
+        }),
+        Answer::Unanswered(arrived, failure) => Outcome::Unanswered(HttpFailure {
+            id: arrived.id,
+            now_ms: failure.now_ms,
+            fault: fault(failure.fault),
+            why: &failure.why,
+            status: 0,
+            headers: &[],
+            body: &failure.body,
+        }),
+    }
+}
+
+fn fault(fault: innertrail_fetch::Fault) -> HttpFault {
+    use innertrail_fetch::Fault;
+    match fault {
+        Fault::Connect => HttpFault::Connect,
+        Fault::Tls => HttpFault::Tls,
+        Fault::Dns => HttpFault::Dns,
+        Fault::Timeout => HttpFault::Timeout,
+        Fault::Reset => HttpFault::Reset,
+        Fault::TooLarge => HttpFault::TooLarge,
+        Fault::Redirect => HttpFault::Redirect,
+        Fault::Credentials => HttpFault::Credentials,
+        Fault::Protocol => HttpFault::Protocol,
+        Fault::Refused => HttpFault::Refused,
     }
 }

@@ -42,6 +42,9 @@ pub enum SetupError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// No thread for the writer.
+    #[error("cannot start the thread that commits: {0}; raise the limit of threads")]
+    Thread(std::io::Error),
     /// The Logstore cannot be opened.
     #[error(transparent)]
     Logstore(#[from] innertrail_logstore::Error),

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use innertrail_logstore::{Error, Snapshot, State, Store};
 use serde::Serialize;
 
+use crate::lag;
+use crate::lifecycle::day::rfc3339;
 use crate::lifecycle::standstill::Standstill;
 use crate::lifecycle::told::{Kept, Life, PausedSource, Sealed};
 use crate::lifecycle::{self, told};
@@ -33,6 +35,12 @@ pub struct SourceStatus {
     /// State and since when, as the source last said it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<serde_json::Value>,
+    /// Time of the newest event that it gave, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest_event: Option<String>,
+    /// How long ago that is, seconds. A source that has read everything grows older too, until something happens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_seconds: Option<i64>,
     /// `bytes_in`, `records`, `files`, `objects_checked` and what did not match.
     #[serde(flatten)]
     pub counters: BTreeMap<String, u64>,
@@ -110,6 +118,11 @@ impl Status {
         }
         if let Some(standing) = Standstill::read(snapshot.dir()) {
             status.stands_still(&standing);
+        }
+        for (name, newest_us) in lag::newest(snapshot.state()) {
+            if let Some(source) = status.sources.get_mut(&name) {
+                source.lag_seconds = Some(now_us.saturating_sub(newest_us).div_euclid(1_000_000));
+            }
         }
         // Right after a writer was killed in a rotation there is none; that is no reason to say nothing.
         status.seal = snapshot.checkpoint().ok().and_then(|note| Sealed::of(&note, now_us));
@@ -198,6 +211,9 @@ impl Status {
         for (name, source) in &self.sources {
             let state = source.state.as_ref().and_then(|s| s.get("state")?.as_str()).unwrap_or("unknown");
             line(&format!("source {name}"), &state);
+            if let Some(newest) = &source.newest_event {
+                line("  newest event", newest);
+            }
             for (counter, count) in &source.counters {
                 line(&format!("  {counter}"), count);
             }
@@ -224,6 +240,9 @@ fn sources(state: &State) -> BTreeMap<String, SourceStatus> {
         if let Some(source) = key.strip_prefix(STATE) {
             sources.entry(source.to_owned()).or_default().state = serde_json::from_slice(value).ok();
         }
+    }
+    for (name, newest_us) in lag::newest(state) {
+        sources.entry(name).or_default().newest_event = Some(rfc3339(newest_us));
     }
     sources
 }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use crate::event::columns::{COLUMNS, Cardinality, KEY, Kind};
 use crate::route::{Provenance, Reason, Route};
-use crate::source::{self as rooms_source};
+use crate::source::{self as rooms_source, http};
 use crate::transform::Transform;
 use crate::transform::batch as rooms;
 
@@ -32,7 +32,7 @@ impl info::Guest for Component {
             columns: COLUMNS.iter().map(column).collect(),
             key_column: KEY as u8,
             transform_schema: crate::transform::config::SCHEMA.to_owned(),
-            source_schema: crate::source::config::SCHEMA.to_owned(),
+            source_schema: crate::source::SCHEMA.to_owned(),
         }
     }
 }
@@ -79,6 +79,9 @@ impl source::GuestSession for Session {
             source::Outcome::Failed(why) => rooms_source::Outcome::Failed(why),
             source::Outcome::Woke(now) => rooms_source::Outcome::Woke(now),
             source::Outcome::Abandoned(path) => rooms_source::Outcome::Abandoned(path),
+            source::Outcome::Responded(response) => rooms_source::Outcome::Responded(responded(response)),
+            source::Outcome::Unanswered(failure) => rooms_source::Outcome::Unanswered(unanswered(failure)),
+            source::Outcome::Durable(emits) => rooms_source::Outcome::Durable(emits),
         };
         self.0.borrow_mut().step(last).into_iter().map(action).collect()
     }
@@ -106,12 +109,89 @@ fn action(action: rooms_source::Action) -> source::Action {
         A::State(state) => source::Action::State(match state {
             rooms_source::State::Running => source::State::Running,
             rooms_source::State::Idle => source::State::Idle,
-            rooms_source::State::Paused(why) => source::State::Paused(why),
+            rooms_source::State::Paused(cause, why) => {
+                source::State::Paused(source::Paused { cause: pause_cause(cause), why })
+            }
             rooms_source::State::Failed(why) => source::State::Failed(why),
             rooms_source::State::Finished => source::State::Finished,
         }),
         A::Wait(ms) => source::Action::Wait(ms),
+        A::Fetch(request) => source::Action::Fetch(fetch(request)),
+        A::Gap(gap) => source::Action::Gap(source::Gap {
+            key: gap.key,
+            what: gap.what,
+            since_ms: gap.since_ms,
+            until_ms: gap.until_ms,
+            why: gap.why,
+        }),
         A::Finish => source::Action::Finish,
+    }
+}
+
+fn responded(response: source::HttpResponse) -> http::Response {
+    http::Response {
+        id: response.id,
+        now_ms: response.now_ms,
+        status: response.status,
+        headers: response.headers.into_iter().map(|h| (h.name, h.value)).collect(),
+        body: response.body,
+    }
+}
+
+fn unanswered(failure: source::HttpFailure) -> http::Failure {
+    http::Failure {
+        id: failure.id,
+        now_ms: failure.now_ms,
+        fault: match failure.fault {
+            source::HttpFault::Connect => http::Fault::Connect,
+            source::HttpFault::Tls => http::Fault::Tls,
+            source::HttpFault::Dns => http::Fault::Dns,
+            source::HttpFault::Timeout => http::Fault::Timeout,
+            source::HttpFault::Reset => http::Fault::Reset,
+            source::HttpFault::TooLarge => http::Fault::TooLarge,
+            source::HttpFault::Redirect => http::Fault::Redirect,
+            source::HttpFault::Credentials => http::Fault::Credentials,
+            source::HttpFault::Protocol => http::Fault::Protocol,
+            source::HttpFault::Refused => http::Fault::Refused,
+        },
+        why: failure.why,
+        status: failure.status,
+        headers: failure.headers.into_iter().map(|h| (h.name, h.value)).collect(),
+        body: failure.body,
+    }
+}
+
+fn fetch(request: http::Request) -> source::HttpRequest {
+    let pairs =
+        |pairs: Vec<http::Pair>| pairs.into_iter().map(|(name, value)| source::Header { name, value }).collect();
+    source::HttpRequest {
+        id: request.id,
+        endpoint: request.endpoint,
+        signer: match request.signer {
+            http::Signer::None => source::Signer::None,
+            http::Signer::Sls1 => source::Signer::Sls1,
+            http::Signer::Sls4 => source::Signer::Sls4,
+            http::Signer::Oss4 => source::Signer::Oss4,
+        },
+        renew: request.renew,
+        method: request.method.to_owned(),
+        path: request.path,
+        query: pairs(request.query),
+        headers: pairs(request.headers),
+        body: request.body,
+        max_body: request.max_body,
+        retries: request.retries,
+        about: request.about,
+    }
+}
+
+fn pause_cause(cause: rooms_source::Cause) -> source::Cause {
+    match cause {
+        rooms_source::Cause::Overdue => source::Cause::Overdue,
+        rooms_source::Cause::NotEntitled => source::Cause::NotEntitled,
+        rooms_source::Cause::Throttled => source::Cause::Throttled,
+        rooms_source::Cause::SourceGone => source::Cause::SourceGone,
+        rooms_source::Cause::Other => source::Cause::Other,
     }
 }
 

@@ -10,11 +10,16 @@ use innertrail_plugin::decode::text::unescape;
 use innertrail_plugin::event::row::RowView;
 use innertrail_plugin::event::{DecodeSettings, Item, NestingLimit, native, native_json};
 use innertrail_plugin::route::{Provenance, Route};
-use innertrail_plugin::source::config::Config;
+use innertrail_plugin::source::codes::{self, Service};
+use innertrail_plugin::source::framer::Cut;
+use innertrail_plugin::source::http::Response;
 use innertrail_plugin::source::inflate::MAGIC;
+use innertrail_plugin::source::limits::Limits;
+use innertrail_plugin::source::oss::xml;
 use innertrail_plugin::source::position::Position;
 use innertrail_plugin::source::reader::{Progress, Reader};
-use innertrail_plugin::source::{File, object_name};
+use innertrail_plugin::source::sls::page::{Answer, Portion};
+use innertrail_plugin::source::{Action, File, Outcome, Session, object_name};
 use innertrail_plugin::transform::Transform;
 use innertrail_plugin::transform::batch::{Batch, Codec, Encoding, Frame};
 
@@ -22,7 +27,7 @@ use innertrail_plugin::transform::batch::{Batch, Codec, Encoding, Frame};
 pub type Body = (&'static str, fn(&[u8]));
 
 /// All bodies.
-pub const BODIES: [Body; 7] = [
+pub const BODIES: [Body; 11] = [
     ("scan", scan),
     ("transform", transform),
     ("source", source),
@@ -30,6 +35,10 @@ pub const BODIES: [Body; 7] = [
     ("native", native_stable),
     ("object_name", promise),
     ("unescape", unescape_like_serde_json),
+    ("log_groups", log_groups),
+    ("listing", listing),
+    ("provider_errors", provider_errors),
+    ("network", network),
 ];
 
 /// The scanner accepts what serde_json accepts, but for the cap on nesting.
@@ -89,10 +98,10 @@ pub fn source(data: &[u8]) {
     let [step, longest, file @ ..] = data else { return };
     let step = usize::from(*step) * 4 + 2;
     let longest = u64::from(*longest) * 16 + 1;
-    let config =
-        Config { max_event_bytes: longest, max_decompressed_bytes: 1 << 22, max_ratio: 100, ..Config::default() };
+    let limits =
+        Limits { max_event_bytes: longest, max_decompressed_bytes: 1 << 22, max_ratio: 100, ..Limits::default() };
     let listed = File { path: "f".to_owned(), size: file.len() as u64, modified_ms: 0, identity: String::new() };
-    let mut reader = Reader::new(listed, &Position::default(), &config, None);
+    let mut reader = Reader::new(listed, &Position::default(), &limits, None);
     let (mut covered, mut kept, mut faults, mut at) = (0, Vec::new(), false, 0);
     loop {
         match reader.next(false) {
@@ -183,6 +192,106 @@ pub fn promise(data: &[u8]) {
     }
 }
 
+/// The first byte chooses the compression, the second the longest record; the rest is the body of a page, as it is and
+/// as the one log group of a list. What goes out is framed to the byte, holds no line end inside, and costs no more than
+/// its limits.
+pub fn log_groups(data: &[u8]) {
+    let [choice, longest, body @ ..] = data else { return };
+    let longest = usize::from(*longest) * 16 + 1;
+    let mut group = Vec::new();
+    prost::encoding::bytes::encode(1, &body.to_vec(), &mut group);
+    let compressed = lz4_flex::block::compress(&group);
+    let (compression, size, body, count) = match choice % 5 {
+        0 => ("lz4", group.len(), &compressed[..], 1),
+        1 => ("lz4", usize::from(choice / 5) * 64, body, usize::from(choice / 25)),
+        2 => ("zstd", usize::from(choice / 5) * 64, body, usize::from(choice / 25)),
+        3 => ("", body.len(), body, usize::from(choice / 5)),
+        _ => ("", group.len(), &group[..], 1),
+    };
+    let header = |name: &str, value: String| (name.to_owned(), value);
+    let headers = vec![
+        header("x-log-cursor", "2".to_owned()),
+        header("x-log-count", count.to_string()),
+        header("x-log-bodyrawsize", size.to_string()),
+        header("x-log-compresstype", compression.to_owned()),
+    ];
+    let response = Response { id: 1, now_ms: 0, status: 200, headers, body: body.to_vec() };
+    let Ok(answer) = Answer::read("1", response, 1 << 20) else { return };
+    let Ok(mut page) = answer.open() else { return };
+    let (mut offset, mut out) = (0, 0);
+    while !page.is_done() {
+        let mut cut = Cut::default();
+        page.cut(&mut cut, Portion { most: 1 << 16, max_record: longest }, &mut offset);
+        assert_eq!(cut.frames.last().map_or(0, |f| f.end as usize), cut.data.len());
+        let mut begin = 0;
+        for frame in &cut.frames {
+            let line = &cut.data[begin..frame.end as usize];
+            begin = frame.end as usize;
+            assert!(line.len() <= longest + 2);
+            let is_line = line.ends_with(b"}\n") && !line[..line.len() - 1].contains(&b'\n');
+            assert!(frame.fault.is_some() || is_line);
+        }
+        out += cut.data.len();
+        assert!(out <= (size + 1024) * 64 + (2 << 20), "{out} bytes of {size}");
+    }
+    assert_eq!(offset, out as u64);
+}
+
+/// A listing is read or refused; what it gives is bounded.
+pub fn listing(data: &[u8]) {
+    if let Ok(page) = xml::page(data) {
+        assert!(page.objects.len() + page.prefixes.len() <= 2000);
+        assert!(page.objects.iter().all(|object| !object.key.is_empty() && object.key.len() <= 8 << 10));
+    }
+    let around = [b"<ListBucketResult><Contents>", data, b"</Contents></ListBucketResult>"].concat();
+    let _ = xml::page(&around);
+    let _ = xml::error(data);
+}
+
+/// Whatever a provider says, it comes to something, in few words.
+pub fn provider_errors(data: &[u8]) {
+    for status in [200, 301, 400, 401, 403, 404, 429, 503, 999] {
+        for service in [Service::Sls, Service::Oss] {
+            let verdict = codes::judge(service, status, data);
+            assert!(verdict.words.len() < 16 << 10);
+        }
+    }
+}
+
+/// Sessions that are answered with these bytes again and again, whatever they ask for: they go on asking, slowly, or end.
+pub fn network(data: &[u8]) {
+    let sls = r#"{"type":"sls","logstores":[{"project":"p","logstore":"l"}],"mode":"consumer_group","consumer_group":"g","consumer":"c"}"#;
+    let plain = r#"{"type":"sls","logstores":[{"project":"p","logstore":"l"}],"follow":false,"page_bytes":65536}"#;
+    let oss = r#"{"type":"oss","bucket":"bucket","read_bytes":64}"#;
+    for config in [sls, plain, oss] {
+        let mut session = Session::open(config, &[]).unwrap();
+        let (mut now_ms, mut open, mut outcome) = (1, Vec::new(), Outcome::Started(1));
+        for step in 0..40u16 {
+            let mut over = false;
+            for action in session.step(outcome) {
+                match action {
+                    Action::Fetch(request) => open.push(request.id),
+                    Action::Wait(ms) => now_ms += i64::from(ms),
+                    Action::Finish => over = true,
+                    _ => {}
+                }
+            }
+            assert!(open.len() <= 16);
+            let Some(id) = open.pop().filter(|_| !over) else { break };
+            let status = [200, 206, 403, 404][usize::from(step) % 4];
+            let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            let headers = vec![
+                named("x-log-cursor", &step.to_string()),
+                named("x-log-count", "1"),
+                named("x-log-bodyrawsize", &data.len().to_string()),
+                named("content-range", &format!("bytes 0-{}/{}", data.len(), data.len())),
+            ];
+            let status = if step % 7 == 0 { status } else { 200 };
+            outcome = Outcome::Responded(Response { id, now_ms, status, headers, body: data.to_vec() });
+        }
+    }
+}
+
 /// Strings mean what serde_json says; anything else ends without a panic, and the watch list looks at it too.
 pub fn unescape_like_serde_json(data: &[u8]) {
     let text = unescape(data);
@@ -234,12 +343,33 @@ mod tests {
         let mut found = Vec::new();
         inputs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"), &mut found);
         assert!(found.len() > 200, "the fixtures are part of the repository");
+        // What networks bring is in no fixture: a few seeds of it.
+        let group = b"\x0a\x18\x08\x01\x12\x14\x0a\x05event\x12\x0b{\"a\":\"b\\n\"}\x1a\x01t\x22\x01s\x32\x06\x0a\x01k\x12\x01v";
+        found.extend([0u8, 1, 2, 3, 4].map(|choice| [&[choice, 9], &group[..]].concat()));
+        for seed in SEEDS {
+            found.push(seed.as_bytes().to_vec());
+        }
         found.sort();
         found.dedup();
         found
     }
 
-    const TOKENS: [&[u8]; 24] = [
+    const SEEDS: [&str; 9] = [
+        "<?xml version=\"1.0\"?><ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>\
+         <NextContinuationToken>t&amp;</NextContinuationToken><Contents><Key>AliyunLogs/a%20b</Key><Size>12</Size>\
+         <ETag>&quot;1&#65;&quot;</ETag><LastModified>2026-06-15T00:00:00.000Z</LastModified></Contents>\
+         <CommonPrefixes><Prefix>AliyunLogs/2026/</Prefix></CommonPrefixes></ListBucketResult>",
+        "<Error><Code>AccessDenied</Code><Message>by &lt;policy&gt;</Message></Error>",
+        "<Key>k</Key><Size>1</Size><ETag>e</ETag><LastModified>2026-06-15T00:00:00Z</LastModified>",
+        "{\"errorCode\":\"Unauthorized\",\"errorMessage\":\"forbidden\"}",
+        "[{\"shardID\":0,\"status\":\"readwrite\"},{\"shardID\":1,\"status\":\"readonly\"}]",
+        "{\"cursor\":\"MTIz\",\"cursor_time\":12}",
+        "[0,1]",
+        "[{\"shard\":0,\"checkpoint\":\"MQ==\"}]",
+        "{\"shards\":[3]}",
+    ];
+
+    const TOKENS: [&[u8]; 28] = [
         b"{",
         b"}",
         b"[",
@@ -264,6 +394,10 @@ mod tests {
         b"\"__topic__\":\"t\",",
         b"\"event\":",
         b"\"userIdentity\":{",
+        b"<!DOCTYPE x [",
+        b"&x;",
+        b"</Contents>",
+        b"\x0a\xff\xff\xff\x7f",
     ];
 
     fn mutated(seed: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
@@ -304,7 +438,7 @@ mod tests {
         for body in &BODIES {
             match body.0 {
                 "transform" => holds(body, &led[1..]),
-                "source" => holds(body, &led),
+                "source" | "log_groups" => holds(body, &led),
                 _ => holds(body, data),
             }
         }

@@ -118,6 +118,7 @@ fn drive(session: &mut Session, host: &mut Host, idle: &mut dyn FnMut(&mut Host)
                 Action::State(state) => run.last_state = Some(state),
                 Action::Finish => run.finished = true,
                 Action::Checked(_) => {}
+                Action::Fetch(_) | Action::Gap(_) => panic!("a file source reads files: {action:?}"),
             }
         }
         if run.finished {
@@ -480,7 +481,7 @@ fn damaged_checkpoints_and_bad_configurations_are_refused() {
         "",
         "{}",
         "{\"include\":[]}",
-        "{\"include\":[\"*\"],\"type\":\"sls\"}",
+        "{\"include\":[\"*\"],\"type\":\"s3\"}",
         "{\"include\":[\"*\"],\"read_bytes\":0}",
         "{\"include\":[\"*\"],\"max_event_bytes\":0}",
         "{\"include\":[\"*\"],\"max_event_bytes\":15728641}",

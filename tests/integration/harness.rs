@@ -72,6 +72,7 @@ pub(crate) fn counts(status: &Value) -> Value {
     let sources = counts["sources"].as_object_mut().unwrap();
     for source in sources.values_mut() {
         source.as_object_mut().unwrap().remove("state");
+        source.as_object_mut().unwrap().remove("lag_seconds");
     }
     counts
 }

@@ -111,6 +111,11 @@ impl Generator {
         }
     }
 
+    /// Starts the randomness again from another seed; the tables stay. So any part of a long trail can be made by itself.
+    pub fn reseed(&mut self, seed: u64) {
+        self.rng = Prng::seeded(seed);
+    }
+
     /// Appends one event as JSON on one line, without the line end. `seconds` is its time (Unix).
     /// Returns the region's number and whether it is an OSS event.
     pub fn push_event(&mut self, seconds: u64, out: &mut Vec<u8>) -> (usize, bool) {
@@ -373,6 +378,18 @@ mod tests {
             bytes += line.len();
         }
         assert!((1_150..1_500).contains(&(bytes / 3_000)), "{} bytes an event", bytes / 3_000);
+    }
+
+    #[test]
+    fn a_generator_begun_again_gives_what_a_fresh_one_gives() {
+        let (mut used, mut fresh) = (Generator::new(1, 6), Generator::new(9, 6));
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        used.push_event(START, &mut a);
+        a.clear();
+        used.reseed(9);
+        used.push_event(START, &mut a);
+        fresh.push_event(START, &mut b);
+        assert_eq!(a, b);
     }
 
     #[test]

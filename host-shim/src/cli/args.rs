@@ -2,6 +2,7 @@
 //!
 //! Must never open a file, read the environment or decide anything beyond the form of a value.
 
+mod cloud;
 mod lifecycle;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 use crate::config::{self, DEFAULT_DATA_DIR, GateCodec};
 use crate::exit;
 
+pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs};
 pub use lifecycle::{
     CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
     RetentionCommand, RetentionSetArgs, VerifyArgs,
@@ -70,6 +72,19 @@ pub enum Command {
     ///
     /// Each PATH is a folder of fixtures, or one fixture. Exits with 1 if any differs.
     Test(TestArgs),
+    /// Look for what is wrong around a run, and say what to do about it
+    ///
+    /// Asks each service of the configuration: name, TLS, clock, signature, rights, state of the account, lag; and that the
+    /// credentials can not delete what they read. Looks at this machine: folder, space, retention. Changes nothing. Each
+    /// finding has its remedy. Exits with 1 if anything is found.
+    Doctor(DoctorArgs),
+    /// Print the least RAM policy that the sources of a configuration need
+    Policy(PolicyArgs),
+    /// Say whether a span of days is complete, or list what is missing
+    ///
+    /// Holds what object names promised against what was read, and lists the gaps that sources reported, by source and
+    /// UTC day. Exits with 1 if anything is missing. The delivery metrics of ActionTrail are not asked for in this version.
+    Reconcile(ReconcileArgs),
     /// Make the Logstore of a trail, or enable it again, and say how long it keeps records
     ///
     /// Without --retention records are kept for 180 days. Enabling again sets 180 days too, unless that would shorten what

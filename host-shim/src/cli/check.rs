@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::args::{CheckArgs, Format};
 use super::{Failure, Outcome, print};
-use crate::config::{Config, ConfigError, Source};
-use crate::runtime::{EMBEDDED, MAX_COMPONENT_BYTES, Session, Transform};
+use crate::config::{Config, ConfigError, FileSource, Source};
+use crate::fetch::cloud::Plan;
+use crate::runtime::{EMBEDDED, MAX_COMPONENT_BYTES, Reads, Session, Transform};
 use crate::{exit, fetch, setup};
 
 pub(super) fn run(args: &CheckArgs) -> Outcome {
@@ -29,20 +30,15 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     let mut findings = Vec::new();
     let mut sources = serde_json::Map::new();
     for (name, source) in &config.sources {
-        Session::open(&component, &config.source_json(name).unwrap_or_default(), &[])
+        let reads = if matches!(source, Source::File(_)) { Reads::Files } else { Reads::Network };
+        Session::open(&component, &config.source_json(name).unwrap_or_default(), &[], reads)
             .map_err(setup::SetupError::from)?;
-        let Source::File(file) = source;
-        let matched = match fetch::list(&file.include, &file.exclude) {
-            Ok((found, notes)) => {
-                findings.extend(notes.into_iter().map(|note| format!("source {name}: {note}")));
-                found.len()
-            }
-            Err(why) => return Err(Failure::Usage(anyhow::anyhow!("source {name}: {why}"))),
+        let report = match source {
+            Source::File(file) => files(name, file, &mut findings)?,
+            Source::Sls(sls) => cloud(name, source, "sls", &format!("{}/{}", sls.project, sls.logstore))?,
+            Source::Oss(oss) => cloud(name, source, "oss", &format!("{}/{}", oss.bucket, oss.prefix))?,
         };
-        if matched == 0 {
-            findings.push(format!("source {name}: no file matches {}", file.include.join(", ")));
-        }
-        sources.insert(name.clone(), json!({ "type": "file", "files": matched }));
+        sources.insert(name.clone(), report);
     }
     findings.extend(unusable(&config.data_dir));
     let report = json!({
@@ -56,6 +52,27 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
         "findings": findings,
     });
     show(args, &report, &findings)
+}
+
+fn files(name: &str, file: &FileSource, findings: &mut Vec<String>) -> Result<serde_json::Value, Failure> {
+    let (found, notes) = fetch::list(&file.include, &file.exclude)
+        .map_err(|why| Failure::Usage(anyhow::anyhow!("source {name}: {why}")))?;
+    findings.extend(notes.into_iter().map(|note| format!("source {name}: {note}")));
+    if found.is_empty() {
+        findings.push(format!("source {name}: no file matches {}", file.include.join(", ")));
+    }
+    Ok(json!({ "type": "file", "files": found.len() }))
+}
+
+/// What a source of the cloud would ask. Nothing is asked: `doctor` does that.
+fn cloud(name: &str, source: &Source, kind: &str, reads: &str) -> Result<serde_json::Value, Failure> {
+    let usage = |e| Failure::Usage(anyhow::Error::new(e).context(format!("source {name}")));
+    let Some(plan) = Plan::of(source).map_err(usage)? else { return Ok(json!({ "type": kind })) };
+    let client = plan.client(plan.credentials().map_err(usage)?).map_err(usage)?;
+    Ok(json!({
+        "type": kind, "reads": reads, "url": plan.endpoint.url(), "region": plan.endpoint.region(),
+        "credentials": client.credentials().report().provider,
+    }))
 }
 
 fn show(args: &CheckArgs, report: &serde_json::Value, findings: &[String]) -> Outcome {
@@ -75,7 +92,11 @@ fn show(args: &CheckArgs, report: &serde_json::Value, findings: &[String]) -> Ou
         line("  imports", "none".to_owned());
         if let Some(sources) = report["sources"].as_object() {
             for (name, source) in sources {
-                line(&format!("source {name}"), format!("{} files match", source["files"]));
+                let told = match source["files"].as_u64() {
+                    Some(files) => format!("{files} files match"),
+                    None => format!("{} at {}", plain(&source["reads"]), plain(&source["url"])),
+                };
+                line(&format!("source {name}"), told);
             }
         }
         for finding in findings {

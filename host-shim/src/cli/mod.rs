@@ -6,14 +6,17 @@ pub mod args;
 mod check;
 mod checkpoint;
 mod disable;
+mod doctor;
 mod enable;
 mod explain;
 mod export;
 mod fixtures;
 mod gate;
 mod hold;
+mod policy;
 mod proof;
 mod query;
+mod reconcile;
 mod retention;
 mod run;
 mod status;
@@ -88,6 +91,9 @@ pub fn main() -> ExitCode {
         Command::Gate(args) => gate::run(&args, &log),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => fixtures::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Policy(args) => policy::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args),
         Command::Enable(args) => enable::run(&args),
         Command::Disable(args) => disable::run(&args),
         Command::Retention(command) => retention::run(&command),

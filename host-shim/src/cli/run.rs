@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Format, RunArgs};
 use super::{Failure, Log, Outcome, draws_progress, json_safe};
-use crate::config::{Config, Source};
+use crate::config::Config;
 use crate::exit;
 use crate::pipeline::{Notice, Pipeline, PipelineError};
 
@@ -50,10 +50,7 @@ fn load(args: &RunArgs) -> Result<Config, Failure> {
         config.data_dir.clone_from(dir);
     }
     if args.once {
-        for source in config.sources.values_mut() {
-            let Source::File(file) = source;
-            file.follow = false;
-        }
+        config.set_once();
     }
     Ok(config)
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::dedicated;
 use super::error::{Finding, Position, nearest, shown};
 use super::pattern;
+use super::secrets;
 use super::yaml::{Key, Node, Value, Variable};
 
 /// The checked values of `root` and everything that is wrong with it. Values with a finding are left out.
@@ -129,6 +130,8 @@ impl<'a> Checker<'a> {
         let mut meant = None;
         if let Some((message, help)) = dedicated::refused(&at) {
             self.report(key.position, message.to_owned(), Some(help.to_owned()));
+        } else if let Some((message, help)) = secrets::refused(&at, &key.name) {
+            self.report(key.position, message, Some(help.to_owned()));
         } else {
             let options: Vec<&str> =
                 schema["properties"].as_object().into_iter().flatten().map(|(k, _)| k.as_str()).collect();
@@ -246,7 +249,12 @@ impl<'a> Checker<'a> {
 
     /// Whether `text` keeps the bounds of length and form; reports what it does not keep. `secret` text is not shown.
     fn fits(&mut self, what: &str, schema: &Json, text: &str, position: Position, secret: bool) -> bool {
-        let given = if secret { "the value of the variable".to_owned() } else { shown(text) };
+        let given = match schema["pattern"].as_str() {
+            _ if secret => "the value of the variable".to_owned(),
+            // Where the name of a variable is wanted, what was given instead may be the key itself.
+            Some(pattern::VARIABLE) => "what is given there".to_owned(),
+            _ => shown(text),
+        };
         let least = schema["minLength"].as_u64().unwrap_or(0);
         let most = schema["maxLength"].as_u64().unwrap_or(u64::MAX);
         let length = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);

@@ -4,6 +4,7 @@
 //! variable.
 
 mod check;
+mod cloud;
 mod dedicated;
 mod error;
 mod interpolate;
@@ -12,6 +13,7 @@ mod pattern;
 mod plugin_json;
 mod rules;
 mod schema;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -20,6 +22,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub use cloud::{
+    AddressStyle, AssumeRoleCredentials, Compression, Connection, Credentials, Network, OssSource, Proxy, Signature,
+    SlsSource, Sts,
+};
 pub use error::{ConfigError, Finding, Position};
 pub use interpolate::Lookup;
 pub use schema::{
@@ -97,8 +103,7 @@ impl Config {
     /// Has every source end when all was read, as `--once` asks.
     pub fn set_once(&mut self) {
         for source in self.sources.values_mut() {
-            let Source::File(file) = source;
-            file.follow = false;
+            source.set_follow(false);
         }
     }
 

@@ -2,9 +2,12 @@
 //!
 //! Must never judge a value that has a finding of its own: one mistake is told once.
 
-use super::Config;
+use innertrail_fetch::ConfigError;
+
 use super::error::{Finding, Position};
 use super::yaml::Node;
+use super::{Config, Source};
+use crate::fetch::cloud::Plan;
 
 /// Longest key that the plugin takes, in bytes; the schema can only count characters.
 const MAX_KEY_BYTES: usize = 63;
@@ -12,9 +15,9 @@ const MAX_KEY_BYTES: usize = 63;
 /// A rule that is broken.
 struct Broken {
     /// The option at fault, dotted; the message stands at its place.
-    at: &'static str,
+    at: String,
     /// The options the rule looked at.
-    operands: [&'static str; 2],
+    operands: Vec<String>,
     message: String,
     help: &'static str,
 }
@@ -23,18 +26,19 @@ struct Broken {
 pub(super) fn check(config: &Config, root: &Node, findings: &mut Vec<Finding>) {
     for broken in broken(config) {
         let doubtful = |path: &str| findings.iter().any(|finding| overlap(&finding.path, path));
-        if !broken.operands.into_iter().any(doubtful) {
-            let (path, help) = (broken.at.to_owned(), Some(broken.help.to_owned()));
-            findings.push(Finding { position: place(root, broken.at), path, message: broken.message, help });
+        if !broken.operands.iter().any(|path| doubtful(path)) {
+            let (position, help) = (place(root, &broken.at), Some(broken.help.to_owned()));
+            findings.push(Finding { position, path: broken.at, message: broken.message, help });
         }
     }
 }
 
 fn broken(config: &Config) -> Vec<Broken> {
-    let mut out = Vec::new();
-    let mut rule = |holds: bool, at, operands, message: String, help| {
+    let mut out: Vec<Broken> = config.sources.iter().flat_map(|(name, source)| broken_source(name, source)).collect();
+    let mut rule = |holds: bool, at: &str, operands: [&str; 2], message: String, help| {
         if !holds {
-            out.push(Broken { at, operands, message, help });
+            let operands = operands.map(str::to_owned).to_vec();
+            out.push(Broken { at: at.to_owned(), operands, message, help });
         }
     };
     let Config { plugin, logstore, decode, .. } = config;
@@ -86,6 +90,51 @@ fn broken(config: &Config) -> Vec<Broken> {
         format!("`redact.keys` holds a key of more than {MAX_KEY_BYTES} bytes"),
         "keys of events are shorter than that; characters beyond ASCII take 2 to 4 bytes each",
     );
+    out
+}
+
+/// The rules of one source. Whatever else the client cannot work with is found by setting it up, which reads nothing.
+fn broken_source(name: &str, source: &Source) -> Vec<Broken> {
+    let at = |option: &str| format!("sources.{name}.{option}");
+    let mut out = Vec::new();
+    if let Source::Sls(sls) = source {
+        let operands = vec![at("consumer_group"), at("consumer")];
+        let alone = match (&sls.consumer_group, &sls.consumer) {
+            (Some(_), None) => {
+                Some(("consumer_group", "consumer", "give this process a name of its own, the same after a restart"))
+            }
+            (None, Some(_)) => {
+                Some(("consumer", "consumer_group", "name the group, or remove `consumer:` to read all shards"))
+            }
+            _ => None,
+        };
+        if let Some((there, missing, help)) = alone {
+            let message = format!("`{}` without `{missing}`", at(there));
+            out.push(Broken { at: at(there), operands, message, help });
+        }
+        if sls.group_timeout_secs <= sls.heartbeat_secs {
+            out.push(Broken {
+                at: at("group_timeout_secs"),
+                operands: vec![at("group_timeout_secs"), at("heartbeat_secs")],
+                message: format!(
+                    "`{}` ({}) is not longer than `heartbeat_secs` ({})",
+                    at("group_timeout_secs"),
+                    sls.group_timeout_secs,
+                    sls.heartbeat_secs
+                ),
+                help: "the group would give the shards away between two signs of life; make it three times as long",
+            });
+        }
+    }
+    if let Err(error) = Plan::of(source) {
+        let option = if matches!(error, ConfigError::Region(_)) { "region" } else { "endpoint" };
+        out.push(Broken {
+            at: at(option),
+            operands: ["endpoint", "region", "connection"].map(at).to_vec(),
+            message: format!("source `{name}`: {error}"),
+            help: "give `region:`, or `endpoint:` where the region is no part of its name",
+        });
+    }
     out
 }
 

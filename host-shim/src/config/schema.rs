@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cloud::{OssSource, SlsSource};
 use super::pattern;
 
 /// Configuration of innertrail: one file, one trail, one dedicated Logstore.
@@ -72,6 +73,10 @@ pub struct Config {
 pub enum Source {
     /// Files of a local folder: objects as ActionTrail delivers them to OSS, or JSON lines; gzip or plain.
     File(FileSource),
+    /// A Logstore of Log Service, read as a stream: platform events come by no other way.
+    Sls(SlsSource),
+    /// A bucket that a trail delivers to.
+    Oss(OssSource),
 }
 
 /// Options of a source of type `file`.
@@ -88,7 +93,7 @@ pub struct FileSource {
     pub exclude: Vec<String>,
 
     /// Whether to wait for new files and new lines after all was read. `--once` sets it off.
-    #[serde(default = "default_follow")]
+    #[serde(default = "yes")]
     pub follow: bool,
 
     /// Seconds between two looks for new files.
@@ -338,6 +343,17 @@ impl Default for Plugin {
     }
 }
 
+impl Source {
+    /// Sets whether it waits for more after all was read.
+    pub fn set_follow(&mut self, wait: bool) {
+        match self {
+            Self::File(source) => source.follow = wait,
+            Self::Sls(source) => source.follow = wait,
+            Self::Oss(source) => source.follow = wait,
+        }
+    }
+}
+
 impl FileSource {
     /// A source of these files with every other option at its default.
     #[must_use]
@@ -345,7 +361,7 @@ impl FileSource {
         Self {
             include,
             exclude: Vec::new(),
-            follow: default_follow(),
+            follow: yes(),
             poll_interval_secs: default_poll_interval_secs(),
             object_names: ObjectNames::default(),
             read_bytes: default_read_bytes(),
@@ -360,7 +376,7 @@ fn default_data_dir() -> PathBuf {
     PathBuf::from(DEFAULT_DATA_DIR)
 }
 
-fn default_follow() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 

@@ -52,6 +52,50 @@ sources:
     poll_interval_secs: 5
     object_names: ignore
     read_bytes: 262144
+  platform:
+    type: sls
+    project: my-project
+    logstore: innertrail_oss-audit
+    region: cn-hangzhou
+    network: internal
+    endpoint: cn-hangzhou-intranet.log.aliyuncs.com
+    from: "2026-11-01T08:00:00+08:00"
+    follow: true
+    consumer_group: innertrail
+    consumer: node-1
+    heartbeat_secs: 5
+    group_timeout_secs: 30
+    poll_interval_ms: 250
+    shard_refresh_secs: 30
+    count: 200
+    compression: zstd
+    signature: v1
+    max_in_flight: 8
+    connection: { address: "link.example:443", ca_file: ./ca.pem, proxy: none, connect_timeout_ms: 1000, read_timeout_ms: 2000, total_timeout_ms: 3000, requests_per_second: 50 }
+    credentials:
+      type: assume_role
+      role_arn: "acs:ram::1000000000000001:role/innertrail"
+      external_id: partner-7
+      session_name: innertrail
+      duration_secs: 900
+      sts: { endpoint: sts-vpc.cn-hangzhou.aliyuncs.com, address: "link.example:443" }
+      with: { type: environment, id_variable: KEY_ID, secret_variable: KEY_SECRET, token_variable: KEY_TOKEN }
+  objects:
+    type: oss
+    bucket: my-bucket
+    prefix: audit
+    endpoint: audit.example.com
+    style: custom_domain
+    region: cn-hangzhou
+    from: "2026-11-01"
+    follow: true
+    overlap_hours: 4
+    poll_interval_secs: 30
+    page_keys: 500
+    read_bytes: 65536
+    object_names: ignore
+    max_in_flight: 2
+    credentials: { type: file, path: ./key.json }
 decode: { max_event_bytes: 4194304, max_depth: 64, max_decompressed_bytes: 1073741824, max_ratio: 1000 }
 redact: { keys: [phone], employee_id: hash }
 route: { products: [oss, kms], unsupported_products: passthrough, accounts: ["1000000000000002"] }
@@ -209,7 +253,7 @@ fn a_variable_takes_the_type_the_option_wants() {
     let text = "trail: oss-audit\naccount: ${ACCOUNT}\nsources:\n  a:\n    type: file\n    include: ['${DIR:-.}/*.gz']\n    \
                 follow: \"${FOLLOW}\"\n    poll_interval_secs: ${POLL}\n    read_bytes: ${NO:-4096}\n";
     let config = parse(text).unwrap();
-    let Source::File(file) = &config.sources["a"];
+    let Source::File(file) = &config.sources["a"] else { panic!("not a source of files") };
     assert_eq!(config.account.as_deref(), Some("1000000000000001"));
     assert_eq!((file.follow, file.poll_interval_secs, file.read_bytes), (false, 9, 4096));
     assert_eq!(file.include, ["./*.gz"]);
@@ -262,8 +306,45 @@ fn the_plugin_is_told_what_it_needs() {
     let mut config = parse(FULL).unwrap();
     config.set_once();
     assert_eq!(config.source_json("other"), None);
-    let told = format!("{}\n{}", config.source_json("oss_files").unwrap(), config.transform_json());
+    let sources = ["oss_files", "platform", "objects"].map(|name| config.source_json(name).unwrap()).join("\n");
+    for kept in ["endpoint", "link.example", "credentials", "KEY_ID", "role", "audit.example.com", "ca.pem"] {
+        assert!(!sources.contains(kept), "{kept} is none of the component's business");
+    }
+    let careful = config.session_json("platform", Some(1)).unwrap();
+    assert!(careful.contains("\"max_in_flight\":1,"), "{careful}");
+    let told = format!("{sources}\n{}", config.transform_json());
     snapshot("the_plugin_is_told_what_it_needs", &told);
+}
+
+/// Reading the cloud's Logstore of the same name is what this is for: it is no second writer.
+#[test]
+fn sources_in_the_cloud() {
+    let told: String = [
+        "{type: sls, project: my-project, logstore: innertrail_oss-audit, region: cn-hangzhou}",
+        "{type: sls, project: my-project, logstore: innertrail_oss-audit}",
+        "{type: sls, project: My_Project, logstore: a/b, region: cn-hangzhou}",
+        "{type: sls, project: my-project, logstore: a, endpoint: 'https://me@x.example/y'}",
+        "{type: sls, project: my-project, logstore: a, endpoint: logs.example.internal}",
+        "{type: sls, project: my-project, logstore: a, endpoint: logs.example.internal, signature: v1}",
+        "{type: sls, project: my-project, logstore: a, region: cn-hangzhou, consumer_group: g}",
+        "{type: sls, project: my-project, logstore: a, region: cn-hangzhou, consumer: c}",
+        "{type: sls, project: my-project, logstore: a, region: cn-hangzhou, heartbeat_secs: 60}",
+        "{type: sls, project: my-project, logstore: a, region: cn-hangzhou, from: yesterday}",
+        "{type: oss, bucket: my-bucket, region: cn-hangzhou, from: 2026-02-30}",
+        "{type: oss, bucket: my-bucket, endpoint: audit.example.com, style: custom_domain}",
+        "{type: oss, bucket: my-bucket, region: cn-hangzhou, credentials: {type: ecs}}",
+        "{type: oss, bucket: my-bucket, region: cn-hangzhou, credentials: {type: file}}",
+        "{type: oss, bucket: my-bucket, region: cn-hangzhou, access_key_secret: hunter2}",
+        "{type: oss, bucket: my-bucket, region: cn-hangzhou, credentials: {type: file, path: k, accessKeySecret: hunter2}}",
+        "{type: oss, bucket: my-bucket, region: cn-hangzhou, credentials: {type: environment, secret_variable: hunter2}}",
+        "{type: oss, bucket: my-bucket, region: cn-hangzhou, credentials: {type: environment, secret_variable: \"${SECRET}\"}}",
+        "{type: oss, bucket: my-bucket, region: cn-hangzhou, connection: {address: x}}",
+    ]
+    .iter()
+    .map(|source| format!("{source}\n  {}", told(&format!("sources: {{a: {source}}}"))))
+    .collect();
+    assert!(!told.contains("`hunter2"), "a secret is shown: {told}");
+    snapshot("sources_in_the_cloud", &told);
 }
 
 #[test]

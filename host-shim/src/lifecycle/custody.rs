@@ -14,6 +14,7 @@ use super::sources::{Provider, SourceState};
 use super::state::KEY;
 use super::{LifecycleError, State};
 use crate::journal::{Entry, Kind, Rows};
+use crate::runtime::wit::source::Gap;
 use crate::runtime::wit::transform::{Reason, Routed};
 
 /// What a start brings along.
@@ -123,14 +124,19 @@ impl Custody {
         &self.state
     }
 
+    /// Whether [`Custody::tick`] has something to look at.
+    #[must_use]
+    pub fn is_due(&self, now_us: i64) -> bool {
+        self.looked_us.is_none_or(|looked| now_us < looked || now_us - looked >= HOUR_US)
+    }
+
     /// Drops what is too old, at the first call and then hourly. Cheap otherwise: call it whenever nothing waits to be
     /// committed. A clock that was set back is looked at once more.
     ///
     /// # Errors
     /// The Logstore's; the writer is poisoned then.
     pub fn tick(&mut self, writer: &mut Writer, now_us: i64) -> Result<Vec<String>, Error> {
-        let due = self.looked_us.is_none_or(|looked| now_us < looked || now_us - looked >= HOUR_US);
-        if !due {
+        if !self.is_due(now_us) {
             return Ok(Vec::new());
         }
         self.looked_us = Some(now_us);
@@ -191,6 +197,11 @@ impl Custody {
     /// Puts what is remembered into a transaction again: it waited while something else was committed.
     pub fn remember(&self, txn: &mut Transaction) {
         txn.checkpoint(KEY, &self.state.json());
+    }
+
+    /// Enters what a source can never give any more, into the transaction that moves its position over it.
+    pub fn gap(&self, txn: &mut Transaction, source: &str, gap: &Gap, now_us: i64) {
+        self.rows.push(txn, &Entry::gap(self.by, source, gap, now_us));
     }
 
     /// Enters the writes of a batch that were refused, as one entry, into the transaction that keeps them.

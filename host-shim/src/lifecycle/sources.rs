@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::day::DAY_US;
-use crate::runtime::wit::source::State as Said;
+use crate::config::Source;
+use crate::runtime::wit::source::{Cause as SaidCause, State as Said};
 
 /// What the causes have in common: somebody has to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,10 +28,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    const ALL: [Self; 6] =
-        [Self::Overdue, Self::NotEntitled, Self::Throttled, Self::SourceGone, Self::DiskFull, Self::Other];
-
-    /// The word for it, in JSON and in front of a source's reason.
+    /// The word for it, in JSON and for people.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -42,15 +40,16 @@ impl Cause {
             Self::Other => "other",
         }
     }
+}
 
-    /// Cause and reason of a pause. A source says which of the four it is by its word and a colon in front of the
-    /// reason: `overdue: 401 Unauthorized, the service has been forbidden`.
-    #[must_use]
-    pub fn of(said: &str) -> (Self, &str) {
-        let (word, why) = said.split_once(':').unwrap_or((said, ""));
-        match Self::ALL.into_iter().find(|cause| cause.name() == word.trim()) {
-            Some(cause) => (cause, why.trim()),
-            None => (Self::Other, said),
+impl From<SaidCause> for Cause {
+    fn from(said: SaidCause) -> Self {
+        match said {
+            SaidCause::Overdue => Self::Overdue,
+            SaidCause::NotEntitled => Self::NotEntitled,
+            SaidCause::Throttled => Self::Throttled,
+            SaidCause::SourceGone => Self::SourceGone,
+            SaidCause::Other => Self::Other,
         }
     }
 }
@@ -65,6 +64,16 @@ pub enum Provider {
     LogService,
     /// OSS: all data is deleted 15 days after the stop (AlibabaCloudDocs/oss, page of the same subject).
     ObjectStorage,
+}
+
+impl From<&Source> for Provider {
+    fn from(source: &Source) -> Self {
+        match source {
+            Source::File(_) => Self::Local,
+            Source::Sls(_) => Self::LogService,
+            Source::Oss(_) => Self::ObjectStorage,
+        }
+    }
 }
 
 impl Provider {
@@ -87,7 +96,7 @@ pub enum SourceState<'a> {
     /// It reads, waits for more, or has read everything.
     Going,
     /// It cannot go on by itself for now, and says why.
-    Paused(&'a str),
+    Paused(Cause, &'a str),
     /// It will not go on. That is the source's own failure and says nothing about the account.
     Failed,
 }
@@ -96,7 +105,7 @@ impl<'a> From<&'a Said> for SourceState<'a> {
     fn from(said: &'a Said) -> Self {
         match said {
             Said::Running | Said::Idle | Said::Finished => Self::Going,
-            Said::Paused(why) => Self::Paused(why),
+            Said::Paused(paused) => Self::Paused(paused.cause.into(), &paused.why),
             Said::Failed(_) => Self::Failed,
         }
     }
@@ -129,22 +138,6 @@ pub enum Transition {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cause_is_told_by_its_word_and_never_guessed() {
-        for (said, cause, why) in [
-            ("overdue: 403 ProjectForbidden", Cause::Overdue, "403 ProjectForbidden"),
-            ("not_entitled: not opened: ask", Cause::NotEntitled, "not opened: ask"),
-            ("throttled", Cause::Throttled, ""),
-            ("source_gone:x", Cause::SourceGone, "x"),
-            ("other: x", Cause::Other, "x"),
-            ("the bill is overdue", Cause::Other, "the bill is overdue"),
-            ("Overdue: x", Cause::Other, "Overdue: x"),
-            ("", Cause::Other, ""),
-        ] {
-            assert_eq!(Cause::of(said), (cause, why), "{said}");
-        }
-    }
 
     #[test]
     fn only_an_unpaid_bill_has_a_date_and_files_have_none() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::{self, Hold};
 use super::retention::{Change, Retention, RetentionError, Wish};
-use super::sources::{Cause, Paused, Provider, SourceState, Transition};
+use super::sources::{Paused, Provider, SourceState, Transition};
 use super::{LifecycleError, sources};
 
 /// The checkpoint that holds it.
@@ -140,8 +140,7 @@ impl State {
         match said {
             SourceState::Failed => None,
             SourceState::Going => self.paused.remove(source).map(Transition::Resumed),
-            SourceState::Paused(said) => {
-                let (cause, why) = Cause::of(said);
+            SourceState::Paused(cause, why) => {
                 let known = self.paused.get_mut(source).filter(|known| known.cause == cause);
                 if let Some(known) = known {
                     known.why = short(why);
@@ -198,8 +197,9 @@ fn short(text: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::day::DAY_US;
+    use super::super::sources::Cause;
     use super::*;
-    use crate::runtime::wit::source::State as Said;
+    use crate::runtime::wit::source::{Cause as SaidCause, Paused as SaidPaused, State as Said};
 
     fn state() -> State {
         State::new(Retention::first(None).unwrap(), 1)
@@ -210,12 +210,16 @@ mod tests {
         let mut before = state();
         before.entitlement = Some("contract \u{1b}[31m 17".to_owned());
         before.hold("case-17", super::hold::tests::hold(None, Some("2026-01-10"))).unwrap();
-        before.apply("sls", Provider::LogService, SourceState::Paused("overdue: x"), 5);
+        before.apply("sls", Provider::LogService, SourceState::Paused(Cause::Overdue, "x"), 5);
         assert_eq!(State::parse(&before.json()).unwrap(), before);
         let newer = String::from_utf8(before.json()).unwrap().replace("\"version\":1", "\"version\":2");
         let told = State::parse(newer.as_bytes()).unwrap_err().to_string();
         assert!(told.contains("version 2"), "{told}");
         assert!(State::parse(b"{}").is_err() && State::parse(b"").is_err());
+    }
+
+    fn said(cause: SaidCause, why: &str) -> Said {
+        Said::Paused(SaidPaused { cause, why: why.to_owned() })
     }
 
     /// The component's own words for its state, as the contract has them.
@@ -234,15 +238,15 @@ mod tests {
             since_us,
             data_dies_us: Some(since_us + 7 * DAY_US),
         };
-        let (transition, running) = apply(&Said::Paused("overdue: 403".to_owned()), 3);
+        let (transition, running) = apply(&said(SaidCause::Overdue, "403"), 3);
         assert_eq!((transition, running), (Some(Transition::Paused(overdue("403", 3))), false));
         // Said again at every poll: no entry, and above all no later date.
-        assert_eq!(apply(&Said::Paused("overdue: 401".to_owned()), 4), (None, false));
+        assert_eq!(apply(&said(SaidCause::Overdue, "401"), 4), (None, false));
         assert_eq!(apply(&Said::Failed("broken".to_owned()), 5), (None, false));
         assert_eq!(apply(&Said::Running, 6), (Some(Transition::Resumed(overdue("401", 3))), true));
-        let (transition, _) = apply(&Said::Paused("throttled: 403 ReadQuotaExceed".to_owned()), 7);
+        let (transition, _) = apply(&said(SaidCause::Throttled, "403 ReadQuotaExceed"), 7);
         assert!(matches!(transition, Some(Transition::Paused(p)) if p.data_dies_us.is_none()));
-        let (transition, _) = apply(&Said::Paused("not_entitled: SLS is not opened".to_owned()), 8);
+        let (transition, _) = apply(&said(SaidCause::NotEntitled, "SLS is not opened"), 8);
         assert!(matches!(transition, Some(Transition::Paused(p)) if p.cause == Cause::NotEntitled && p.since_us == 8));
         assert!(matches!(apply(&Said::Finished, 9), (Some(Transition::Resumed(_)), true)));
     }
@@ -250,9 +254,9 @@ mod tests {
     #[test]
     fn the_pause_that_costs_data_first_is_shown() {
         let mut state = state();
-        state.apply("a", Provider::Local, SourceState::Paused("source_gone: x"), 1);
-        state.apply("b", Provider::ObjectStorage, SourceState::Paused("overdue: x"), 2);
-        state.apply("c", Provider::LogService, SourceState::Paused("overdue: x"), 3);
+        state.apply("a", Provider::Local, SourceState::Paused(Cause::SourceGone, "x"), 1);
+        state.apply("b", Provider::ObjectStorage, SourceState::Paused(Cause::Overdue, "x"), 2);
+        state.apply("c", Provider::LogService, SourceState::Paused(Cause::Overdue, "x"), 3);
         assert!(matches!(state.phase(), Phase::Paused { source: "c", .. }));
         assert!(state.disable(4) && !state.disable(5));
         assert_eq!((state.phase(), state.since_us), (Phase::Disabled, 4));
@@ -274,7 +278,7 @@ mod tests {
     #[test]
     fn long_reasons_are_cut_at_a_character() {
         let mut state = state();
-        state.apply("a", Provider::Local, SourceState::Paused(&"桶".repeat(1000)), 1);
+        state.apply("a", Provider::Local, SourceState::Paused(Cause::Other, &"桶".repeat(1000)), 1);
         assert_eq!(state.paused["a"].why.len(), 510);
     }
 }

@@ -253,7 +253,7 @@ impl Sealed {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::retention::{Retention, Wish};
-    use super::super::sources::{Provider, SourceState};
+    use super::super::sources::{Cause, Provider, SourceState};
     use super::*;
 
     const NOW: i64 = 1_795_392_000_000_000; // 2026-11-23T00:00:00Z
@@ -265,7 +265,7 @@ mod tests {
         state
             .holds
             .insert("h".to_owned(), Hold { reason: "\u{1b}]0;x\u{7}".to_owned(), from: None, to: None, set_us: 0 });
-        state.apply("sls\u{1b}", Provider::LogService, SourceState::Paused("overdue: \u{1b}[31m403"), NOW);
+        state.apply("sls\u{1b}", Provider::LogService, SourceState::Paused(Cause::Overdue, "\u{1b}[31m403"), NOW);
         let text: String = lines(&state).into_iter().map(|(name, value)| format!("{name}  {value}\n")).collect();
         assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{text:?}");
     }
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn what_people_read() {
         let mut state = State::new(Retention::first(Some(365)).unwrap(), NOW);
-        state.apply("bucket", Provider::ObjectStorage, SourceState::Paused("overdue: 403 UserDisable"), NOW);
+        state.apply("bucket", Provider::ObjectStorage, SourceState::Paused(Cause::Overdue, "403 UserDisable"), NOW);
         state.retention.set(Wish { forced: true, ..Wish::of(184) }, NOW).unwrap();
         state.hold("case-17", Hold { reason: "a claim".to_owned(), from: None, to: None, set_us: NOW }).unwrap();
         state.account = Some("1000000000000001".to_owned());

@@ -10,13 +10,15 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{NAP, Pipeline};
+use innertrail_logstore::Transaction;
+
+use super::{NAP, Pipeline, committer};
 use crate::clock;
-use crate::lifecycle::sources::{Provider, SourceState};
+use crate::lifecycle::sources::{Cause, Provider, SourceState};
 use crate::lifecycle::standstill::{Standstill, free_bytes};
 use crate::lifecycle::{Custody, Opening};
 use crate::notice::{Notice, PipelineError};
-use crate::running::Running;
+use crate::running::{Answer, Running};
 use crate::status::{STATE, TRANSFORM};
 
 /// How often a disk below its bound is looked at.
@@ -33,7 +35,7 @@ impl Pipeline {
         while self.short_of_room().is_some() {
             self.wait(LOOK_AGAIN)?;
             // Retention goes on, and may make the room that is missing.
-            self.keep_up(tell)?;
+            self.look_after(clock::now_us(), tell)?;
         }
         let now_us = clock::now_us();
         for name in self.config.sources.keys() {
@@ -61,14 +63,16 @@ impl Pipeline {
         let why = self.told(free);
         let (now_us, said) = (clock::now_us(), format!("disk_full: {why}"));
         tell(Notice::DiskFull(format!("paused: {why}")));
-        let mut txn = self.writer.begin();
+        let mut txn = Transaction::default();
         for name in self.config.sources.keys() {
-            self.custody.source_state(&mut txn, name, Provider::Local, SourceState::Paused(&said), now_us);
+            self.custody.source_state(&mut txn, name, Provider::Local, SourceState::Paused(Cause::DiskFull, &why), now_us);
             txn.checkpoint(&format!("{STATE}{name}"), state_json("paused", Some(&said)).as_bytes());
             tell(Notice::State(name, format!("paused: {said}")));
         }
-        self.writer.commit(txn, now_us)?;
-        self.writer.tick(now_us)?;
+        if let Some(writer) = self.committer.writer() {
+            writer.commit(txn, now_us)?;
+            writer.tick(now_us)?;
+        }
         Ok(())
     }
 
@@ -88,6 +92,7 @@ impl Pipeline {
         sources: &mut [Running],
         tell: &mut dyn FnMut(Notice<'_>),
     ) -> Result<(), PipelineError> {
+        self.committer.forget();
         let since_us = clock::now_us();
         let why = self.told(free_bytes(&self.config.data_dir).unwrap_or(0));
         tell(Notice::DiskFull(format!("paused, the disk is full: {why}")));
@@ -116,10 +121,11 @@ impl Pipeline {
 
     /// Opens the writer again as after a crash, and with it what is remembered of the Logstore's life.
     fn recover(&mut self) -> Result<Vec<String>, PipelineError> {
-        self.writer.reopen(clock::now_us())?;
+        let Some(writer) = self.committer.writer() else { return Err(committer::gone().into()) };
+        writer.reopen(clock::now_us())?;
         let (dir, account) = (&self.config.data_dir, self.config.account.as_deref());
         let opening = Opening { by: "run", dir, retention_days: self.config.logstore.retention_days, account };
-        let (custody, told) = Custody::open(&mut self.writer, opening, clock::now_us())?;
+        let (custody, told) = Custody::open(writer, opening, clock::now_us())?;
         self.custody = custody;
         Ok(told)
     }
@@ -127,15 +133,15 @@ impl Pipeline {
     /// Fresh sessions behind what is durable, also for sources that were over: their last records may not be durable. The
     /// journal gets the pause and its end.
     fn read_again(&mut self, sources: &mut [Running], note: &Standstill) -> Result<(), PipelineError> {
-        self.txn = self.writer.begin();
-        if self.writer.state().checkpoint(TRANSFORM) != Some(self.config.transform_json().as_bytes()) {
+        self.txn = Transaction::default();
+        let known = self.committer.state().and_then(|state| state.checkpoint(TRANSFORM));
+        if known != Some(self.config.transform_json().as_bytes()) {
             self.txn.checkpoint(TRANSFORM, self.config.transform_json().as_bytes());
         }
         self.states.clear();
         self.failed.clear();
-        let said = format!("disk_full: {}", note.why);
-        for source in sources {
-            let paused = SourceState::Paused(&said);
+        for (place, source) in sources.iter_mut().enumerate() {
+            let paused = SourceState::Paused(Cause::DiskFull, &note.why);
             self.custody.source_state(&mut self.txn, &source.name, Provider::Local, paused, note.since_us);
             self.custody.source_state(
                 &mut self.txn,
@@ -144,9 +150,13 @@ impl Pipeline {
                 SourceState::Going,
                 clock::now_us(),
             );
-            let name = std::mem::take(&mut source.name);
-            let session = self.session(&name)?;
-            *source = Running::new(name, session);
+            if source.network.is_some() {
+                source.failed_at = None;
+                self.reopen(source, Answer::Started)?;
+            } else {
+                let name = std::mem::take(&mut source.name);
+                *source = self.start(place, name)?;
+            }
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::fetch::{self, Files};
 use crate::layout;
 use crate::runtime::wit::source::{Action, Emitted, File as FileParam, FileBytes, ObjectCheck, Outcome};
 use crate::runtime::wit::transform::{Batch, Codec, Encoding, Entry, Frame, Provenance, Route};
-use crate::runtime::{LoadedComponent, Session, Transform};
+use crate::runtime::{LoadedComponent, Reads, Session, Transform};
 
 pub use case::{Case, Expect};
 
@@ -98,7 +98,7 @@ fn source(
     found: &mut Found,
 ) -> anyhow::Result<()> {
     let config = with_source(config, rehearsal.input)?;
-    let mut session = Session::open(component, &config.source_json("test").unwrap_or_default(), &[])?;
+    let mut session = Session::open(component, &config.source_json("test").unwrap_or_default(), &[], Reads::Files)?;
     let mut files = Files::default();
     let mut actions = session.step(Outcome::Started(0))?;
     loop {

@@ -2,6 +2,8 @@
 //!
 //! It must never correct an answer. A wrong one is refused whole, and the frames take the way of a trap.
 
+use std::collections::BTreeSet;
+
 use super::fault::short;
 use super::wit::source::{Action, Emitted, State};
 use super::wit::transform::{Batch, Claim, Route, Routed};
@@ -64,17 +66,28 @@ pub(super) fn check_claims(batch: &Batch<'_>, claims: &[Claim]) -> Result<(), St
     check_size(batch, claims.len(), bytes)
 }
 
-/// Checks an answer of a session: one action with an outcome at the most, and at the end; frames that fit their bytes.
-pub(super) fn check_actions(actions: &[Action]) -> Result<(), String> {
-    let Some((last, before)) = actions.split_last() else {
-        return Err("a step answered with no action, so the session could never go on".into());
-    };
-    if let Some(action) = before.iter().find(|action| ends_answer(action)) {
-        return Err(format!("the action {} is not the last of its answer", name(action)));
-    }
-    let over = matches!(last, Action::State(State::Failed(_) | State::Finished));
-    if !ends_answer(last) && !over {
-        return Err(format!("an answer ends with {}, which has no outcome", name(last)));
+/// Most requests that a session may have open.
+pub(super) const MOST_OPEN: usize = 16;
+
+/// What a session of files waits for is in its last answer alone; one of the network may have more open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// It reads files.
+    Files,
+    /// It reads the network.
+    Network {
+        /// Requests that are open.
+        open: BTreeSet<u64>,
+        /// Whether it is told of something in any case: frames of it that are not durable yet.
+        more: bool,
+    },
+}
+
+/// Checks an answer of a session, and notes what it opens.
+pub(super) fn check_actions(actions: &[Action], waits: &mut Waits) -> Result<(), String> {
+    match waits {
+        Waits::Files => check_file_actions(actions)?,
+        Waits::Network { open, more } => check_network_actions(actions, open, *more)?,
     }
     actions.iter().try_for_each(|action| match action {
         Action::Emit(emitted) => check_emitted(emitted),
@@ -85,9 +98,61 @@ pub(super) fn check_actions(actions: &[Action]) -> Result<(), String> {
     })
 }
 
+/// One action with an outcome at the most, and at the end.
+fn check_file_actions(actions: &[Action]) -> Result<(), String> {
+    let Some((last, before)) = actions.split_last() else {
+        return Err("a step answered with no action, so the session could never go on".into());
+    };
+    if let Some(action) = actions.iter().find(|action| matches!(action, Action::Fetch(_) | Action::Gap(_))) {
+        return Err(format!("a session that reads files asked for {}", name(action)));
+    }
+    if let Some(action) = before.iter().find(|action| ends_answer(action)) {
+        return Err(format!("the action {} is not the last of its answer", name(action)));
+    }
+    if !ends_answer(last) && !is_over(last) {
+        return Err(format!("an answer ends with {}, which has no outcome", name(last)));
+    }
+    Ok(())
+}
+
+/// Any number of requests, each with an id of its own, not too many open; a wait or the end last; never an answer after
+/// which nothing could wake the session.
+fn check_network_actions(actions: &[Action], open: &mut BTreeSet<u64>, mut more: bool) -> Result<(), String> {
+    for (place, action) in actions.iter().enumerate() {
+        let last = place + 1 == actions.len();
+        match action {
+            Action::ListFiles(_) | Action::ReadFile(_) => {
+                return Err(format!("a session that reads the network asked for {}", name(action)));
+            }
+            Action::Wait(_) | Action::Finish if !last => {
+                return Err(format!("the action {} is not the last of its answer", name(action)));
+            }
+            Action::Fetch(request) => {
+                if !open.insert(request.id) {
+                    return Err(format!("a second request has the id {} while the first is open", request.id));
+                }
+                if open.len() > MOST_OPEN {
+                    return Err(format!("{} requests are open, at most {MOST_OPEN} may", open.len()));
+                }
+            }
+            Action::Emit(_) => more = true,
+            _ => {}
+        }
+    }
+    let goes_on = actions.last().is_some_and(|last| ends_answer(last) || is_over(last));
+    if !goes_on && open.is_empty() && !more {
+        return Err("a step answered with nothing that has an outcome, so the session could never go on".into());
+    }
+    Ok(())
+}
+
 /// Whether nothing can follow in the same answer.
 fn ends_answer(action: &Action) -> bool {
     matches!(action, Action::ListFiles(_) | Action::ReadFile(_) | Action::Wait(_) | Action::Finish)
+}
+
+fn is_over(action: &Action) -> bool {
+    matches!(action, Action::State(State::Failed(_) | State::Finished))
 }
 
 fn name(action: &Action) -> &'static str {
@@ -99,6 +164,8 @@ fn name(action: &Action) -> &'static str {
         Action::Note(_) => "note",
         Action::State(_) => "state",
         Action::Wait(_) => "wait",
+        Action::Fetch(_) => "fetch",
+        Action::Gap(_) => "gap",
         Action::Finish => "finish",
     }
 }
@@ -125,6 +192,7 @@ fn check_emitted(emitted: &Emitted) -> Result<(), String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::wit::source::{HttpRequest, Signer};
     use super::super::wit::transform::{Codec, Entry, Frame, Provenance, Reason};
     use super::*;
 
@@ -187,5 +255,53 @@ mod tests {
         assert!(check_claims(&batch(), &[claim(2), claim(1)]).is_err());
         let huge = Claim { canonical: vec![0; 90_000], ..claim(0) };
         assert!(check_claims(&batch(), &[huge]).is_err());
+    }
+
+    fn fetch(id: u64) -> Action {
+        Action::Fetch(HttpRequest {
+            id,
+            endpoint: "demo".to_owned(),
+            signer: Signer::None,
+            renew: false,
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            query: vec![],
+            headers: vec![],
+            body: vec![],
+            max_body: 1,
+            retries: true,
+            about: "a test".to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_session_of_the_network_may_have_much_open_and_never_nothing() {
+        let check = |actions: &[Action], open: &[u64], more| {
+            let mut waits = Waits::Network { open: open.iter().copied().collect(), more };
+            check_actions(actions, &mut waits).map(|()| match waits {
+                Waits::Network { open, .. } => open.len(),
+                Waits::Files => 0,
+            })
+        };
+        assert_eq!(check(&[fetch(1), fetch(2), Action::Wait(5)], &[7], false), Ok(3));
+        assert_eq!(check(&[], &[7], false), Ok(1));
+        assert_eq!(check(&[], &[], true), Ok(0));
+        assert_eq!(check(&[Action::Finish], &[7], false), Ok(1));
+        assert_eq!(check(&[Action::State(State::Finished)], &[], false), Ok(0));
+        let many: Vec<Action> = (0..16).map(fetch).collect();
+        assert_eq!(check(&many, &[], false), Ok(16));
+        for (actions, open, why) in [
+            (vec![], vec![], "could never go on"),
+            (vec![Action::Note("x".to_owned())], vec![], "could never go on"),
+            (vec![fetch(1), fetch(1)], vec![], "a second request"),
+            (vec![fetch(7)], vec![7], "a second request"),
+            (many, vec![17], "17 requests are open"),
+            (vec![Action::Wait(5), fetch(1)], vec![], "not the last"),
+            (vec![Action::ListFiles((vec![], vec![]))], vec![], "list-files"),
+        ] {
+            let told = check(&actions, &open, false).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+        assert!(check_actions(&[fetch(1)], &mut Waits::Files).unwrap_err().contains("fetch"));
     }
 }

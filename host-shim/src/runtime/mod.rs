@@ -33,7 +33,7 @@ pub use engine::{EngineError, Interrupt, Runtime, RuntimeConfig};
 pub use fault::CallError;
 pub use inspect::SUPPORTED_VERSION;
 pub use sandbox::OpenError;
-pub use session::Session;
+pub use session::{Reads, Session};
 pub use transform::Transform;
 
 /// The contract's types, as generated from `wit/`.

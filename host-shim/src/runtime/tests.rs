@@ -260,14 +260,14 @@ fn opening_says_what_is_wrong() {
     let error = Transform::open(&loaded(), "panic").err().unwrap();
     assert!(matches!(error, OpenError::Call(CallError::Trap { .. })), "{error}");
     let damaged = CheckpointParam { key: "a", value: b"damaged" };
-    let error = Session::open(&loaded(), "{}", &[damaged]).err().unwrap();
+    let error = Session::open(&loaded(), "{}", &[damaged], Reads::Files).err().unwrap();
     assert!(error.to_string().contains("a: damaged"), "{error}");
     assert_eq!(loaded().describe().unwrap().name, "test-guest");
 }
 
 /// Takes a session to the answer that follows the bytes.
 fn last_answer(config: &str, data: &[u8]) -> Result<Vec<Action>, CallError> {
-    let mut session = Session::open(&loaded(), config, &[]).unwrap();
+    let mut session = Session::open(&loaded(), config, &[], Reads::Files).unwrap();
     session.step(Outcome::Started(0))?;
     session.step(Outcome::Files(&[]))?;
     session.step(Outcome::Bytes(FileBytes { data, end: true }))

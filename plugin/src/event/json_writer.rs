@@ -27,6 +27,15 @@ pub fn write_json_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
+/// Appends bytes as a JSON string, quotes included, without a look at what they are: whoever reads it judges whether
+/// they are UTF-8, and none is lost.
+pub(crate) fn write_json_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    write_escaped(out, bytes);
+    out.push(b'"');
+}
+
 /// Appends an integer in decimal.
 pub fn write_json_integer(out: &mut Vec<u8>, value: i64) {
     serde_json::to_writer(out, &value).expect("a Vec<u8> takes every write");

@@ -16,6 +16,7 @@ pub mod row;
 pub mod value;
 
 pub use json_reader::{DecodeError, DecodeReason, DecodeSettings};
+pub(crate) use json_writer::{write_json_bytes, write_json_integer};
 pub use value::{EncodeError, LogEvent, Metadata, NestingLimit, Value};
 
 /// What an agent's event is when it is not a log.

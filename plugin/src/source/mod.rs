@@ -1,25 +1,40 @@
 //! The source room: decides what to read next and cuts what was read into frames.
 //!
 //! A state machine without I/O: each step takes what happened and answers with what it wants. A run can therefore be
-//! replayed from a transcript. A checkpoint never goes out before the frames that it covers.
+//! replayed from a transcript. A checkpoint never goes out before the frames that it covers. Nothing here names a host,
+//! a scheme or a key, and nothing here sleeps.
 
-pub mod config;
+pub mod calls;
+pub mod codes;
+pub mod file;
 pub mod framer;
+pub mod health;
+pub mod http;
 pub mod inflate;
+pub mod limits;
 pub mod object_name;
+pub mod oss;
 pub mod position;
 pub mod reader;
+pub mod sls;
 
-use std::collections::VecDeque;
+use serde::Deserialize;
 
-use config::Config;
-use position::{Checkpoint, Position, Positions};
-use reader::{Progress, Reader};
+use http::{Failure, Request, Response};
+use position::Checkpoint;
 
 use crate::transform::batch::Frame;
 
-/// A file that ends inside a record and was changed less than this long ago is still being written.
-const SETTLE_MS: i64 = 60_000;
+/// JSON Schema of the configurations that [`Session::open`] takes, one for each `type`.
+pub const SCHEMA: &str = concat!(
+    "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"title\":\"innertrail source\",\"oneOf\":[",
+    include_str!("file/config.schema.json"),
+    ",",
+    include_str!("sls/config.schema.json"),
+    ",",
+    include_str!("oss/config.schema.json"),
+    "]}"
+);
 
 /// A file that the host found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +62,30 @@ pub enum Outcome {
     Failed(String),
     /// The time asked for has come.
     Woke(i64),
-    /// The host has put the file's bytes into quarantine itself.
+    /// The host has put the bytes of this file, or those that the request with this `about` brought, into quarantine
+    /// itself.
     Abandoned(String),
+    /// Answer to [`Action::Fetch`].
+    Responded(Response),
+    /// [`Action::Fetch`] has no whole answer.
+    Unanswered(Failure),
+    /// So many [`Action::Emit`] of this session are durable.
+    Durable(u64),
+}
+
+/// What a pause is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A bill is not paid.
+    Overdue,
+    /// No right to the service or to these logs.
+    NotEntitled,
+    /// A quota.
+    Throttled,
+    /// The project, Logstore, bucket or consumer group is not there.
+    SourceGone,
+    /// Anything else that does not go away by itself.
+    Other,
 }
 
 /// How a session is doing.
@@ -58,8 +95,8 @@ pub enum State {
     Running,
     /// Nothing new at the moment.
     Idle,
-    /// Cannot go on for now.
-    Paused(String),
+    /// Cannot go on for now, why, and in whose words. The session looks again by itself.
+    Paused(Cause, String),
     /// Will not go on.
     Failed(String),
     /// Everything was read.
@@ -82,7 +119,7 @@ pub struct ObjectCheck {
 /// Input cut into frames.
 #[derive(Debug, Clone)]
 pub struct Emitted {
-    /// The file's path.
+    /// The file's path, the shard or the object.
     pub origin: String,
     /// The frames' bytes.
     pub data: Vec<u8>,
@@ -92,6 +129,21 @@ pub struct Emitted {
     pub input_bytes: u64,
     /// Positions that are right once the frames are durable.
     pub checkpoints: Vec<Checkpoint>,
+}
+
+/// Logs that the source had and that this session cannot read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The checkpoint's key.
+    pub key: String,
+    /// Where: `sls:<project>/<logstore>/<shard>` or `oss:<bucket>/<key>`.
+    pub what: String,
+    /// Earliest time that may be missing, milliseconds since the Unix epoch, if it is known.
+    pub since_ms: Option<i64>,
+    /// Latest time that may be missing, the same.
+    pub until_ms: Option<i64>,
+    /// Why, in words.
+    pub why: String,
 }
 
 /// What the session wants.
@@ -118,6 +170,10 @@ pub enum Action {
     State(State),
     /// Wake the session in so many milliseconds. Has an outcome.
     Wait(u32),
+    /// Send a request. Has an outcome.
+    Fetch(Request),
+    /// Logs are missing.
+    Gap(Gap),
     /// The session is over.
     Finish,
 }
@@ -131,16 +187,23 @@ pub enum OpenError {
     BadCheckpoint(String),
 }
 
-/// One file source's session.
+/// One source's session, of the kind that the configuration's `type` says.
 #[derive(Debug)]
-pub struct Session {
-    config: Config,
-    positions: Positions,
-    queue: VecDeque<File>,
-    reader: Option<Reader>,
-    now_ms: i64,
-    unread: u32,
-    listed_any: bool,
+pub struct Session(Kind);
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a component")]
+enum Kind {
+    File(file::Session),
+    Sls(sls::Session),
+    Oss(oss::Session),
+}
+
+/// The member that says which configuration it is.
+#[derive(Deserialize)]
+struct Typed {
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
 }
 
 impl Session {
@@ -149,170 +212,25 @@ impl Session {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(config: &str, checkpoints: &[Checkpoint]) -> Result<Self, OpenError> {
-        let config = Config::parse(config).map_err(OpenError::InvalidConfig)?;
-        let positions = Positions::restore(checkpoints).map_err(OpenError::BadCheckpoint)?;
-        Ok(Self { config, positions, queue: VecDeque::new(), reader: None, now_ms: 0, unread: 0, listed_any: false })
+        let typed: Typed = serde_json::from_str(config)
+            .map_err(|e| OpenError::InvalidConfig(format!("not a source configuration: {e}")))?;
+        Ok(Self(match typed.kind.as_deref() {
+            None | Some("file") => Kind::File(file::Session::open(config, checkpoints)?),
+            Some("sls") => Kind::Sls(sls::Session::open(config, checkpoints)?),
+            Some("oss") => Kind::Oss(oss::Session::open(config, checkpoints)?),
+            Some(other) => {
+                let why = format!("type: `{other}` is not a source of this version; use `file`, `sls` or `oss`");
+                return Err(OpenError::InvalidConfig(why));
+            }
+        }))
     }
 
     /// Takes what happened, answers with what is wanted.
     pub fn step(&mut self, last: Outcome) -> Vec<Action> {
-        let mut wanted = Vec::new();
-        match last {
-            Outcome::Started(now) => {
-                self.now_ms = now;
-                wanted.push(Action::State(State::Running));
-                wanted.push(self.list());
-            }
-            Outcome::Woke(now) => {
-                self.now_ms = now;
-                if self.reader.is_some() {
-                    self.read_on(&mut wanted);
-                } else {
-                    wanted.push(self.list());
-                }
-            }
-            Outcome::Files(files) => {
-                self.plan(files, &mut wanted);
-                self.next_file(&mut wanted);
-            }
-            Outcome::Bytes(bytes, end) => {
-                #[cfg(feature = "faults")]
-                crate::faults::misbehave_on_read(&bytes);
-                if let Some(reader) = &mut self.reader {
-                    reader.feed(&bytes, end);
-                }
-                self.read_on(&mut wanted);
-            }
-            Outcome::Failed(why) => self.failed(&why, &mut wanted),
-            Outcome::Abandoned(path) => self.abandoned(&path, &mut wanted),
-        }
-        wanted
-    }
-
-    fn list(&self) -> Action {
-        Action::ListFiles(self.config.include.clone(), self.config.exclude.clone())
-    }
-
-    /// Queues the files that have something new.
-    fn plan(&mut self, files: Vec<File>, wanted: &mut Vec<Action>) {
-        if files.is_empty() && !self.listed_any {
-            let globs = self.config.include.join(", ");
-            wanted.push(Action::Note(format!(
-                "no file matches {globs}; check the globs, and the folder that they start from"
-            )));
-        }
-        self.listed_any = true;
-        self.queue = files.into_iter().filter(|file| self.has_news(file)).collect();
-    }
-
-    fn has_news(&self, file: &File) -> bool {
-        self.positions.get(&file.path).is_none_or(|position| {
-            let same = position.size == file.size
-                && position.modified_ms == file.modified_ms
-                && position.identity == file.identity;
-            !(position.abandoned || position.done && same)
-        })
-    }
-
-    /// Where to begin: a file that is shorter than what was read of it, or another file under the same name, begins
-    /// anew. The Logstore keeps each event once, so reading too much costs time and reading too little loses events.
-    fn begin_at(&self, file: &File) -> Position {
-        match self.positions.get(&file.path) {
-            Some(p) if p.damaged && (p.size, p.modified_ms) != (file.size, file.modified_ms) => Position::default(),
-            Some(p) if p.identity == file.identity && file.size >= p.size => Position { done: false, ..p.clone() },
-            _ => Position::default(),
+        match &mut self.0 {
+            Kind::File(session) => session.step(last),
+            Kind::Sls(session) => session.step(last),
+            Kind::Oss(session) => session.step(last),
         }
     }
-
-    fn next_file(&mut self, wanted: &mut Vec<Action>) {
-        if let Some(file) = self.queue.pop_front() {
-            let position = self.begin_at(&file);
-            let reader = Reader::new(file, &position, &self.config, self.positions.name_means);
-            wanted.push(self.read(&reader));
-            self.reader = Some(reader);
-            return;
-        }
-        self.reader = None;
-        if self.config.follow {
-            wanted.push(Action::State(State::Idle));
-            wanted.push(Action::Wait(self.config.poll_interval_secs.saturating_mul(1000).max(100)));
-            return;
-        }
-        wanted.push(Action::State(match self.unread {
-            0 => State::Finished,
-            n => State::Failed(format!("{n} reads failed; run again once the files can be read")),
-        }));
-        wanted.push(Action::Finish);
-    }
-
-    fn read(&self, reader: &Reader) -> Action {
-        Action::ReadFile { path: reader.file.path.clone(), offset: reader.at, max_bytes: self.config.read_bytes }
-    }
-
-    /// Gives out one emit, then the wish that leads on.
-    fn read_on(&mut self, wanted: &mut Vec<Action>) {
-        let Some(mut reader) = self.reader.take() else { return self.next_file(wanted) };
-        let may_grow = self.config.follow && self.now_ms - reader.file.modified_ms < SETTLE_MS;
-        match reader.next(may_grow) {
-            Progress::Later => return self.next_file(wanted),
-            Progress::Hungry => wanted.push(self.read(&reader)),
-            Progress::Emit(cut, position) => {
-                let checkpoints = vec![self.positions.set(&reader.file.path, position)];
-                let origin = reader.file.path.clone();
-                wanted.push(Action::Emit(Emitted {
-                    origin,
-                    data: cut.data,
-                    frames: cut.frames,
-                    input_bytes: cut.covered,
-                    checkpoints,
-                }));
-                wanted.push(Action::Wait(0));
-            }
-            Progress::Done(position, check, means) => {
-                self.done(&reader.file.path, position, check, means, wanted);
-                return self.next_file(wanted);
-            }
-        }
-        self.reader = Some(reader);
-    }
-
-    fn done(
-        &mut self,
-        path: &str,
-        position: Position,
-        check: Option<ObjectCheck>,
-        means: Option<position::NameMeans>,
-        wanted: &mut Vec<Action>,
-    ) {
-        let mut checkpoints = vec![self.positions.set(path, position)];
-        if let (Some(means), None) = (means, self.positions.name_means) {
-            checkpoints.push(self.positions.set_name_means(means));
-        }
-        wanted.push(Action::Emit(bare(path, checkpoints)));
-        wanted.extend(check.map(Action::Checked));
-    }
-
-    fn failed(&mut self, why: &str, wanted: &mut Vec<Action>) {
-        self.unread += 1;
-        match self.reader.take() {
-            Some(reader) => {
-                wanted.push(Action::Note(format!("cannot read {}: {why}; left for the next round", reader.file.path)));
-            }
-            None => wanted.push(Action::Note(format!("cannot list files: {why}"))),
-        }
-        self.next_file(wanted);
-    }
-
-    fn abandoned(&mut self, path: &str, wanted: &mut Vec<Action>) {
-        let position = Position { done: true, abandoned: true, ..Position::default() };
-        let checkpoints = vec![self.positions.set(path, position)];
-        self.reader = None;
-        wanted.push(Action::Emit(bare(path, checkpoints)));
-        wanted.push(self.list());
-    }
-}
-
-/// Positions without frames.
-fn bare(path: &str, checkpoints: Vec<Checkpoint>) -> Emitted {
-    Emitted { origin: path.to_owned(), data: Vec::new(), frames: Vec::new(), input_bytes: 0, checkpoints }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::framer::Within;
 
 /// Key of the note which of the two MD5s this source's object names carry.
-const MD5_KEY: &str = "md5-of";
+pub const MD5_KEY: &str = "md5-of";
 
 /// Which bytes an MD5 or a size in an object's name is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +136,6 @@ impl Positions {
     }
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain structs of numbers and text always serialise")
 }

@@ -4,9 +4,9 @@
 
 use md5::{Digest, Md5};
 
-use super::config::{Config, ObjectNames};
 use super::framer::{Cut, Framer, Within};
 use super::inflate::{Inflater, MAGIC};
+use super::limits::{Limits, ObjectNames};
 use super::object_name::{self, Promise};
 use super::position::{Head, NameMeans, Position};
 use super::{File, ObjectCheck};
@@ -58,8 +58,8 @@ pub enum Progress {
 
 impl Reader {
     /// Opens a file at a position.
-    pub fn new(file: File, position: &Position, config: &Config, means: Option<NameMeans>) -> Self {
-        let promise = match config.object_names {
+    pub fn new(file: File, position: &Position, limits: &Limits, means: Option<NameMeans>) -> Self {
+        let promise = match limits.object_names {
             ObjectNames::Actiontrail => object_name::parse(&file.path),
             ObjectNames::Ignore => None,
         };
@@ -70,8 +70,8 @@ impl Reader {
             framer: Framer::new(
                 position.offset,
                 position.within,
-                usize::try_from(config.max_event_bytes).unwrap_or(usize::MAX),
-                config.max_depth,
+                usize::try_from(limits.max_event_bytes).unwrap_or(usize::MAX),
+                limits.max_depth,
             ),
             skip: position.offset,
             frames: position.frames,
@@ -81,12 +81,12 @@ impl Reader {
             content_size: 0,
             first: Some(Vec::new()),
             head: position.head.clone(),
-            max_record: usize::try_from(config.max_event_bytes).unwrap_or(usize::MAX),
-            max_depth: config.max_depth,
+            max_record: usize::try_from(limits.max_event_bytes).unwrap_or(usize::MAX),
+            max_depth: limits.max_depth,
             ended: false,
             failed: None,
-            max_made: config.max_decompressed_bytes,
-            max_ratio: config.max_ratio,
+            max_made: limits.max_decompressed_bytes,
+            max_ratio: limits.max_ratio,
             file,
         }
     }

@@ -1,26 +1,14 @@
-//! A source's configuration, as JSON from the host.
+//! A file source's configuration, as JSON from the host.
 
 use serde::Deserialize;
 
-/// JSON Schema of [`Config`].
-pub const SCHEMA: &str = include_str!("config.schema.json");
-
-/// Whether the promises in ActionTrail object names are held against what was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ObjectNames {
-    /// Wherever a name has the form.
-    #[default]
-    Actiontrail,
-    /// Never.
-    Ignore,
-}
+use crate::source::limits::{Limits, ObjectNames};
 
 /// A file source's settings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Kind of source; `file` is the only one of this version.
+    /// Kind of source: `file`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Name of the source, for messages.
@@ -51,6 +39,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let limits = Limits::default();
         Self {
             kind: "file".to_owned(),
             name: String::new(),
@@ -59,12 +48,12 @@ impl Default for Config {
             exclude: Vec::new(),
             follow: false,
             poll_interval_secs: 5,
-            object_names: ObjectNames::default(),
+            object_names: limits.object_names,
             read_bytes: 256 << 10,
-            max_event_bytes: 4 << 20,
-            max_decompressed_bytes: 8 << 30,
-            max_ratio: 1000,
-            max_depth: 64,
+            max_event_bytes: limits.max_event_bytes,
+            max_decompressed_bytes: limits.max_decompressed_bytes,
+            max_ratio: limits.max_ratio,
+            max_depth: limits.max_depth,
         }
     }
 }
@@ -76,15 +65,23 @@ impl Config {
     /// What is wrong and what to do, in words.
     pub fn parse(json: &str) -> Result<Self, String> {
         let config: Self = serde_json::from_str(json).map_err(|e| format!("not a source configuration: {e}"))?;
-        if config.kind != "file" {
-            return Err(format!("type: `{}` is not a source of this version; use `file`", config.kind));
-        }
         if config.include.is_empty() {
             return Err("include: name at least one file or glob".to_owned());
         }
-        if config.read_bytes == 0 || config.max_event_bytes == 0 || config.max_event_bytes > 15 << 20 {
+        if config.read_bytes == 0 || config.max_event_bytes == 0 || config.max_event_bytes > Limits::MOST_EVENT_BYTES {
             return Err("read_bytes must be at least 1, max_event_bytes from 1 to 15728640".to_owned());
         }
         Ok(config)
+    }
+
+    /// What reading may cost.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            object_names: self.object_names,
+            max_event_bytes: self.max_event_bytes,
+            max_decompressed_bytes: self.max_decompressed_bytes,
+            max_ratio: self.max_ratio,
+            max_depth: self.max_depth,
+        }
     }
 }

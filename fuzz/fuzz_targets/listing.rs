@@ -1,0 +1,7 @@
+//! Fuzzes listings of a bucket. The body is shared with the tests that run on every build; it must never differ from theirs.
+#![no_main]
+
+#[path = "../../plugin/tests/fuzz_bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::listing(data));

@@ -1,0 +1,123 @@
+//! The least-privilege RAM policy that a source needs: exactly the calls it makes, on exactly what it reads.
+//!
+//! It must never hold an action that writes or deletes what is read. The names of actions are those of the pages on stream
+//! consumption and on OSS (facts of `sls-api.md` and `actiontrail.md` §4.5). That page's table and its example disagree on
+//! which of the two checkpoint actions reads and which writes, so both are here; neither touches a log.
+
+use serde_json::{Value, json};
+
+use crate::config::{Config, OssSource, SlsSource, Source};
+
+/// A service whose sources a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Log Service.
+    Sls,
+    /// OSS.
+    Oss,
+}
+
+/// The policy of all sources of one service; `None` when the configuration has none.
+#[must_use]
+pub fn policy(config: &Config, service: Service) -> Option<Value> {
+    let account = config.account.as_deref().unwrap_or("*");
+    let statements: Vec<Value> = config
+        .sources
+        .values()
+        .flat_map(|source| match (source, service) {
+            (Source::Sls(sls), Service::Sls) => of_sls(sls, account),
+            (Source::Oss(oss), Service::Oss) => of_oss(oss, account),
+            _ => Vec::new(),
+        })
+        .collect();
+    (!statements.is_empty()).then(|| json!({ "Version": "1", "Statement": statements }))
+}
+
+fn allow(actions: &[&str], resource: String) -> Value {
+    json!({ "Effect": "Allow", "Action": actions, "Resource": [resource] })
+}
+
+fn of_sls(sls: &SlsSource, account: &str) -> Vec<Value> {
+    let region = sls.region.as_deref().unwrap_or("*");
+    let logstore = format!("acs:log:{region}:{account}:project/{}/logstore/{}", sls.project, sls.logstore);
+    let mut statements = vec![allow(&["log:GetCursorOrData", "log:ListShards"], logstore.clone())];
+    if let Some(group) = &sls.consumer_group {
+        statements
+            .push(allow(&["log:CreateConsumerGroup", "log:ListConsumerGroup"], format!("{logstore}/consumergroup/*")));
+        let actions = [
+            "log:ConsumerGroupHeartBeat",
+            "log:ConsumerGroupUpdateCheckPoint",
+            "log:GetConsumerGroupCheckPoint",
+            "log:UpdateConsumerGroup",
+        ];
+        statements.push(allow(&actions, format!("{logstore}/consumergroup/{group}")));
+    }
+    statements
+}
+
+fn of_oss(oss: &OssSource, account: &str) -> Vec<Value> {
+    let prefix = root(&oss.prefix);
+    let bucket = format!("acs:oss:*:{account}:{}", oss.bucket);
+    let mut list = allow(&["oss:ListObjects"], bucket.clone());
+    list["Condition"] = json!({ "StringLike": { "oss:Prefix": [format!("{prefix}*")] } });
+    vec![list, allow(&["oss:GetObject"], format!("{bucket}/{prefix}*"))]
+}
+
+/// What all names begin with that are listed, as the component makes it of `prefix`.
+#[must_use]
+pub fn root(prefix: &str) -> String {
+    const ROOT: &str = "AliyunLogs/";
+    let prefix = prefix.trim_start_matches('/');
+    if prefix.starts_with(ROOT) || prefix.contains(&format!("/{ROOT}")) {
+        return prefix.to_owned();
+    }
+    let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
+    format!("{prefix}{slash}{ROOT}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const CONFIG: &str = r#"
+trail: main-trail
+account: "1000000000000001"
+sources:
+  events: {type: sls, project: my-project, logstore: innertrail_main, region: cn-hangzhou}
+  shared: {type: sls, project: my-project, logstore: actiontrail_main, region: cn-hangzhou, consumer_group: innertrail, consumer: a}
+  objects: {type: oss, bucket: my-bucket, prefix: audit, region: cn-hangzhou}
+  files: {type: file, include: ['*.json']}
+"#;
+
+    fn of(service: Service) -> String {
+        let config = Config::parse(Path::new("c.yaml"), CONFIG, &|_| None).unwrap();
+        serde_json::to_string_pretty(&policy(&config, service).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn log_service() {
+        insta::assert_snapshot!(of(Service::Sls));
+    }
+
+    #[test]
+    fn object_storage() {
+        insta::assert_snapshot!(of(Service::Oss));
+    }
+
+    #[test]
+    fn no_action_writes_or_deletes_what_is_read() {
+        let text = of(Service::Sls) + &of(Service::Oss);
+        for word in ["Delete", "Put", "Post", "UpdateLogStore", "\"*\"", "log:*", "oss:*"] {
+            assert!(!text.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_without_such_a_source_has_no_policy() {
+        let config = Config::parse(Path::new("c.yaml"), "trail: main-trail", &|_| None).unwrap();
+        assert!(policy(&config, Service::Sls).is_none());
+    }
+}

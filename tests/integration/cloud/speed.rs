@@ -1,0 +1,83 @@
+//! How soon an event that arrives at the service can be found here, how many a second, and in how much memory.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use innertrail_logstore::{Snapshot, Store};
+use innertrail_test_cloud::Load;
+
+use super::stage::{Background, LOGSTORE, PROJECT, Stage, until};
+
+/// What is promised: the 99th percentile from arrival to a committed, searchable record.
+const PROMISED: Duration = Duration::from_secs(2);
+
+#[test]
+fn an_event_that_arrives_is_searchable_within_two_seconds() {
+    let stage = Stage::with_logstore(2, &Load { events: 100, seed: 81, ..Load::default() });
+    let config = stage.config(&stage.sls("events", &[]), "");
+    let process = Background::start(&config, &[]);
+    let data = stage.data();
+    let records = || Snapshot::open(&data).map_or(0, |snapshot| snapshot.end(Store::Log));
+    until("the first events", Duration::from_secs(60), || records() >= 100);
+    let mut took: Vec<Duration> = Vec::new();
+    for seed in 0..100 {
+        let (begun, ids) = (Instant::now(), stage.cloud.sls.arrive(PROJECT, LOGSTORE, 1, 8_100 + seed));
+        let found = || {
+            let snapshot = Snapshot::open(&data).ok();
+            snapshot.is_some_and(|snapshot| snapshot.find_by_key(Store::Log, &ids[0]).is_ok_and(|row| row.is_some()))
+        };
+        until("an event", Duration::from_secs(30), found);
+        took.push(begun.elapsed());
+        thread::sleep(Duration::from_millis(seed * 7 % 100));
+    }
+    process.stop();
+    took.sort();
+    let (half, p99, worst) = (took[took.len() / 2], took[took.len() * 99 / 100 - 1], took[took.len() - 1]);
+    println!("from arrival to searchable: median {half:?}, p99 {p99:?}, worst {worst:?}");
+    assert!(p99 <= PROMISED, "median {half:?}, p99 {p99:?}, worst {worst:?}");
+}
+
+/// The measurement behind the figure in the README: `INNERTRAIL_CLOUD_BENCH=1000000`, the suite on its own. Here: that
+/// memory stays bounded however much is waiting.
+#[test]
+fn throughput_and_memory() {
+    let events = std::env::var("INNERTRAIL_CLOUD_BENCH").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let stage = Stage::with_logstore(4, &Load { events, seed: 82, ..Load::default() });
+    let config = stage.config(&stage.sls("events", &[]), "");
+    let begun = Instant::now();
+    let process = Background::start(&config, &["--once"]);
+    let pid = process.id();
+    let watcher = thread::spawn(move || {
+        let (mut most, mut cpu) = (0, 0.0);
+        while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let Some(kib) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()) else {
+                break;
+            };
+            most = most.max(kib / 1024);
+            cpu = cpu_seconds(pid).unwrap_or(cpu);
+            thread::sleep(Duration::from_millis(20));
+        }
+        (most, cpu)
+    });
+    assert_eq!(process.wait(), Some(0));
+    let took = begun.elapsed();
+    let (most, cpu) = watcher.join().unwrap();
+    println!(
+        "{events} events in {took:?}, start and end included: {:.0} a second; {:.1} µs CPU an event; at most {most} MiB",
+        events as f64 / took.as_secs_f64(),
+        cpu * 1e6 / events as f64
+    );
+    assert!(most <= 256, "{most} MiB");
+    let snapshot = Snapshot::open(&stage.data()).unwrap();
+    assert_eq!(snapshot.end(Store::Log), events);
+}
+
+/// CPU time of a process so far, seconds.
+fn cpu_seconds(pid: u32) -> Option<f64> {
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<f64>().ok();
+    Some((next()? + next()?) / TICKS)
+}
