@@ -38,9 +38,12 @@ static ALLOCATOR: Counting = Counting;
 /// Most bytes of an instance's 64 MiB that a session may take.
 const MOST: usize = 56 << 20;
 
+/// Status, headers and body.
+type Answer = (u16, Vec<(String, String)>, Vec<u8>);
+
 /// Answers every request from `reply`, all open ones before the session goes on, and lets go of what is given out.
 /// Gives the peak of what the session held, in bytes, and the bytes of frames.
-fn peak(config: &str, reply: &dyn Fn(&Request) -> (u16, Vec<(String, String)>, Vec<u8>)) -> (usize, usize) {
+fn peak(config: &str, reply: &dyn Fn(&Request) -> Answer) -> (usize, usize) {
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
     let mut session = Session::open(config, &[]).unwrap();
@@ -70,7 +73,7 @@ fn peak(config: &str, reply: &dyn Fn(&Request) -> (u16, Vec<(String, String)>, V
     (PEAK.load(Relaxed) - before, out)
 }
 
-fn named(name: &str, value: impl ToString) -> (String, String) {
+fn named(name: &str, value: &dyn ToString) -> (String, String) {
     (name.to_owned(), value.to_string())
 }
 
@@ -102,10 +105,10 @@ fn sls_peak(raw: &[u8], compression: &str, shards: u32, more: &str) -> (usize, u
         }
         next.set(next.get() + 1);
         let headers = vec![
-            named("x-log-cursor", next.get()),
-            named("x-log-count", 1),
-            named("x-log-bodyrawsize", raw.len()),
-            named("x-log-compresstype", compression),
+            named("x-log-cursor", &next.get()),
+            named("x-log-count", &1),
+            named("x-log-bodyrawsize", &raw.len()),
+            named("x-log-compresstype", &compression),
         ];
         (200, headers, body.clone())
     })
@@ -166,7 +169,7 @@ fn sessions_stay_within_their_memory() {
         }
         let range = request.headers[0].1.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
         let (from, to): (usize, usize) = (range.0.parse().unwrap(), range.1.parse().unwrap());
-        let headers = vec![named("content-range", format!("bytes {from}-{to}/{}", bomb.len()))];
+        let headers = vec![named("content-range", &format!("bytes {from}-{to}/{}", bomb.len()))];
         (206, headers, bomb[from..=to].to_vec())
     };
     check(
