@@ -49,7 +49,7 @@ fn peak(config: &str, reply: &dyn Fn(&Request) -> Answer) -> (usize, usize) {
     let mut session = Session::open(config, &[]).unwrap();
     let (mut open, mut out, mut now_ms) = (VecDeque::new(), 0, 1);
     let mut outcome = Outcome::Started(now_ms);
-    for _ in 0..200 {
+    for _ in 0..80 {
         let mut wait = 0;
         for action in session.step(outcome) {
             match action {
@@ -150,7 +150,7 @@ fn sessions_stay_within_their_memory() {
     check("half a million of logs", sls_peak(&tiny, "lz4", 1, ""));
 
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    for _ in 0..200 {
+    for _ in 0..80 {
         encoder.write_all(&[b'x'; 1 << 20]).unwrap();
     }
     let bomb = encoder.finish().unwrap();
