@@ -28,6 +28,7 @@ impl info::Guest for Component {
             families: texts(&["audit", "platform", "insight"]),
             products: texts(&["oss"]),
             containers: texts(&["array", "lines", "concatenated", "gzip", "sls", "lookup-events", "eventbridge"]),
+            sources: texts(&["file", "sls", "oss"]),
             codecs: texts(&["actiontrail", "json", "native-json", "native"]),
             columns: COLUMNS.iter().map(column).collect(),
             key_column: KEY as u8,

@@ -21,6 +21,7 @@ impl info::Guest for Guest {
             families: vec![],
             products: vec![],
             containers: vec![],
+            sources: vec![],
             codecs: vec!["json".into()],
             columns: vec![],
             key_column: 0,
