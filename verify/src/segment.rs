@@ -68,7 +68,7 @@ pub(crate) fn each_text(disk: &Disk, path: &str, name: &str, mut each: impl FnMu
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
         for batch in builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|e| e.to_string())? {
             let batch = batch.map_err(|e| e.to_string())?;
-            let texts = batch.columns().first().and_then(|c| c.as_string_opt::<i32>());
+            let texts = batch.columns().first().and_then(|c| c.as_string_view_opt());
             let texts = texts.ok_or_else(|| format!("its column `{name}` is not text"))?;
             texts.iter().flatten().for_each(|text| each(text.as_bytes()));
         }
