@@ -28,7 +28,8 @@ fn one(source: &SourceEvidence) -> Option<Finding> {
                 Cause::NotEntitled => Ailment::NotEntitled,
                 Cause::Throttled => Ailment::Throttled,
                 Cause::SourceGone => Ailment::SourceGone,
-                Cause::Other => Ailment::Paused,
+                // The disk has a check of its own.
+                Cause::DiskFull | Cause::Other => Ailment::Paused,
             };
             (ailment, paused.why.clone())
         }
