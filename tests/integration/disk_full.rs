@@ -130,7 +130,7 @@ fn assert_whole(home: &Path, data: &Path, include: &str) {
     let entries = rows.as_array().unwrap().iter().map(|row| row["event"].as_str().unwrap());
     let entries: Vec<Value> = entries.map(|entry| serde_json::from_str(entry).unwrap()).collect();
     let full: Vec<&Value> = entries.iter().filter(|e| e["cause"] == "disk_full").map(|e| &e["kind"]).collect();
-    assert!(full.len() >= 2 && full.len() % 2 == 0, "{entries:?}");
+    assert!(full.len() >= 2 && full.len().is_multiple_of(2), "{entries:?}");
     assert!(full.chunks(2).all(|pair| pair[0] != pair[1] && pair[..] == full[..2]), "{full:?}");
 }
 
