@@ -110,7 +110,7 @@ sources:
     #[test]
     fn no_action_writes_or_deletes_what_is_read() {
         let text = of(Service::Sls) + &of(Service::Oss);
-        for word in ["Delete", "Put", "Post", "UpdateLogStore", "\"*\"", "log:*", "oss:*"] {
+        for word in ["Delete", "Put", "Post", "UpdateLogStore", "\"*\"", "\"log:*\"", "\"oss:*\""] {
             assert!(!text.contains(word), "{word}");
         }
     }
