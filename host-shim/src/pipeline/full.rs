@@ -65,7 +65,13 @@ impl Pipeline {
         tell(Notice::DiskFull(format!("paused: {why}")));
         let mut txn = Transaction::default();
         for name in self.config.sources.keys() {
-            self.custody.source_state(&mut txn, name, Provider::Local, SourceState::Paused(Cause::DiskFull, &why), now_us);
+            self.custody.source_state(
+                &mut txn,
+                name,
+                Provider::Local,
+                SourceState::Paused(Cause::DiskFull, &why),
+                now_us,
+            );
             txn.checkpoint(&format!("{STATE}{name}"), state_json("paused", Some(&said)).as_bytes());
             tell(Notice::State(name, format!("paused: {said}")));
         }
