@@ -4,7 +4,7 @@
 //! consumption and on OSS (facts of `sls-api.md` and `actiontrail.md` §4.5). That page's table and its example disagree on
 //! which of the two checkpoint actions reads and which writes, so both are here; neither touches a log.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::config::{Config, OssSource, SlsSource, Source};
 
@@ -17,33 +17,61 @@ pub enum Service {
     Oss,
 }
 
+/// A RAM policy, as the console takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Policy {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+/// What one statement allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    effect: &'static str,
+    action: Vec<&'static str>,
+    resource: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<Condition>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Condition {
+    string_like: Prefixes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Prefixes {
+    #[serde(rename = "oss:Prefix")]
+    prefixes: Vec<String>,
+}
+
 /// The policy of all sources of one service; `None` when the configuration has none.
 #[must_use]
-pub fn policy(config: &Config, service: Service) -> Option<Value> {
+pub fn policy(config: &Config, service: Service) -> Option<Policy> {
     let account = config.account.as_deref().unwrap_or("*");
-    let statements: Vec<Value> = config
-        .sources
-        .values()
-        .flat_map(|source| match (source, service) {
-            (Source::Sls(sls), Service::Sls) => of_sls(sls, account),
-            (Source::Oss(oss), Service::Oss) => of_oss(oss, account),
-            _ => Vec::new(),
-        })
-        .collect();
-    (!statements.is_empty()).then(|| json!({ "Version": "1", "Statement": statements }))
+    let of = |source: &Source| match (source, service) {
+        (Source::Sls(sls), Service::Sls) => of_sls(sls, account),
+        (Source::Oss(oss), Service::Oss) => of_oss(oss, account),
+        _ => Vec::new(),
+    };
+    let statement: Vec<Statement> = config.sources.values().flat_map(of).collect();
+    (!statement.is_empty()).then_some(Policy { version: "1", statement })
 }
 
-fn allow(actions: &[&str], resource: String) -> Value {
-    json!({ "Effect": "Allow", "Action": actions, "Resource": [resource] })
+fn allow(action: &[&'static str], resource: String) -> Statement {
+    Statement { effect: "Allow", action: action.to_vec(), resource: vec![resource], condition: None }
 }
 
-fn of_sls(sls: &SlsSource, account: &str) -> Vec<Value> {
+fn of_sls(sls: &SlsSource, account: &str) -> Vec<Statement> {
     let region = sls.region.as_deref().unwrap_or("*");
     let logstore = format!("acs:log:{region}:{account}:project/{}/logstore/{}", sls.project, sls.logstore);
     let mut statements = vec![allow(&["log:GetCursorOrData", "log:ListShards"], logstore.clone())];
     if let Some(group) = &sls.consumer_group {
-        statements
-            .push(allow(&["log:CreateConsumerGroup", "log:ListConsumerGroup"], format!("{logstore}/consumergroup/*")));
+        let any = format!("{logstore}/consumergroup/*");
+        statements.push(allow(&["log:CreateConsumerGroup", "log:ListConsumerGroup"], any));
         let actions = [
             "log:ConsumerGroupHeartBeat",
             "log:ConsumerGroupUpdateCheckPoint",
@@ -55,11 +83,11 @@ fn of_sls(sls: &SlsSource, account: &str) -> Vec<Value> {
     statements
 }
 
-fn of_oss(oss: &OssSource, account: &str) -> Vec<Value> {
+fn of_oss(oss: &OssSource, account: &str) -> Vec<Statement> {
     let prefix = root(&oss.prefix);
     let bucket = format!("acs:oss:*:{account}:{}", oss.bucket);
     let mut list = allow(&["oss:ListObjects"], bucket.clone());
-    list["Condition"] = json!({ "StringLike": { "oss:Prefix": [format!("{prefix}*")] } });
+    list.condition = Some(Condition { string_like: Prefixes { prefixes: vec![format!("{prefix}*")] } });
     vec![list, allow(&["oss:GetObject"], format!("{bucket}/{prefix}*"))]
 }
 
@@ -81,6 +109,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::snapshot;
 
     const CONFIG: &str = r#"
 trail: main-trail
@@ -99,12 +128,12 @@ sources:
 
     #[test]
     fn log_service() {
-        insta::assert_snapshot!(of(Service::Sls));
+        snapshot("policy_of_log_service", &of(Service::Sls));
     }
 
     #[test]
     fn object_storage() {
-        insta::assert_snapshot!(of(Service::Oss));
+        snapshot("policy_of_object_storage", &of(Service::Oss));
     }
 
     #[test]

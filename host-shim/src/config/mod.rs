@@ -32,6 +32,8 @@ pub use schema::{
     Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Immutable, Interrupt, Logstore,
     ObjectNames, Plugin, Redact, Route, Source, UnsupportedProducts,
 };
+#[cfg(test)]
+pub(crate) use tests::snapshot;
 
 /// Largest configuration file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;

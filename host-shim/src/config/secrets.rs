@@ -22,6 +22,9 @@ const NAMES: [&str; 12] = [
 
 /// Message and help for an option that would hold a secret; `path` is the option, dotted.
 pub(super) fn refused(path: &str, key: &str) -> Option<(String, &'static str)> {
+    if !key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+        return None;
+    }
     let plain: String = key.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
     NAMES.contains(&plain.as_str()).then(|| {
         (
@@ -41,7 +44,7 @@ mod tests {
         for key in ["access_key_secret", "AccessKeySecret", "access-key-id", "securityToken", "password"] {
             assert!(refused(key, key).is_some(), "{key}");
         }
-        for key in ["secret_variable", "token_file", "key_file", "tokens"] {
+        for key in ["secret_variable", "token_file", "key_file", "tokens", "${SECRET}"] {
             assert!(refused(key, key).is_none(), "{key}");
         }
     }

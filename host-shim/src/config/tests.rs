@@ -23,7 +23,7 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 }
 
 /// Holds `text` against `snapshots/<name>.snap`, whatever the crate is called.
-pub(super) fn snapshot(name: &str, text: &str) {
+pub(crate) fn snapshot(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);

@@ -39,7 +39,7 @@ fn at_once<T: Sync>(tricks: &[T], play: impl Fn(&T) + Sync) {
 fn survives_sls(name: &str, on: Op, fault: Fault) {
     let stage = Stage::with_logstore(1, &Load { events: 600, seed: 71, ..Load::default() });
     stage.cloud.sls.faults().plan([Planned { after: 2, on: Some(on), times: times(), fault }]);
-    let options = ["count: 2", "poll_interval_ms: 50"];
+    let options = ["count: 2", "poll_interval_ms: 50", "shard_refresh_secs: 1"];
     let config = stage.config(&stage.sls("events", &options), "");
     let (begun, process) = (Instant::now(), Background::start(&config, &[]));
     until(name, Duration::from_secs(120), || {
