@@ -249,9 +249,11 @@ impl Shard {
         self.due_ms = now_ms + 20;
     }
 
-    /// Goes back to what is out, and lets go of what is not.
+    /// Goes back to what is out, and lets go of what is not. The cursors of the pages that are let go of will come again,
+    /// and that is no circle of the service's.
     pub fn go_back(&mut self) {
         self.held.clear();
+        self.seen.clear();
         self.ask.clone_from(&self.position.cursor);
     }
 
