@@ -27,6 +27,7 @@ EVENTS = int(os.environ.get("BENCH_EVENTS", "1000000"))
 SQLITE_EVENTS = int(os.environ.get("BENCH_SQLITE_EVENTS", "100000"))
 BATCH = 1000
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
+LOOK_UPS = 15
 
 
 def children_cpu():
@@ -203,26 +204,33 @@ def visible(innertrail, folder, work):
 
 
 def look_up(innertrail, folder, data):
+    """Events from all over the trail, one look-up of each kind for each: a single word may meet a false positive, or be spared it."""
     files = sorted(glob.glob(f"{folder}/**/*.gz", recursive=True))
-    with gzip.open(files[len(files) * 2 // 3]) as file:
-        picked = json.loads(next(file))
-    event, request = picked["eventId"], picked["requestId"]
-    grep = f"for f in $(find {folder} -name '*.gz'); do gzip -dc $f; done | grep -cF {request}"
+    picked = []
+    for at in range(LOOK_UPS):
+        with gzip.open(files[len(files) * (2 * at + 1) // (2 * LOOK_UPS)]) as file:
+            oss = (event for event in map(json.loads, file) if event.get("serviceName") == "Oss")
+            picked.append(next(oss))
+    grep = f"for f in $(find {folder} -name '*.gz'); do gzip -dc $f; done | grep -cF {picked[0]['requestId']}"
     raw, _, found = run(["sh", "-c", grep])
     if int(found) < 1:
         sys.exit("grep found nothing: the comparison is void")
     asked = {
-        "event id": [innertrail, "query", "--data-dir", data, f"SELECT count(*) AS n FROM log WHERE eventId = '{event}'"],
-        "request id": [innertrail, "query", "--data-dir", data, f"SELECT count(*) AS n FROM log WHERE requestId = '{request}'"],
-        "rare word": [innertrail, "query", "--data-dir", data, f"{request} | SELECT count(*) AS n"],
+        "event id": lambda e: f"SELECT count(*) AS n FROM log WHERE eventId = '{e['eventId']}'",
+        "request id": lambda e: f"SELECT count(*) AS n FROM log WHERE requestId = '{e['requestId']}'",
+        "rare word": lambda e: f"{e['requestId']} | SELECT count(*) AS n",
     }
-    for name, command in asked.items():
-        run(command)
-        rounds = [run(command) for _ in range(ROUNDS)]
-        if b"1" not in rounds[0][2]:
-            sys.exit(f"{name}: not found")
-        cpu, wall = median([r[0] for r in rounds]), median([r[1] for r in rounds])
-        print(f"look-up  {name:10} {1e3 * cpu:.1f} ms CPU, {1e3 * wall:.1f} ms; gzip | grep {raw:.2f} s CPU: {raw / cpu:.0f} x")
+    for name, query in asked.items():
+        rounds = []
+        for event in picked:
+            command = [innertrail, "query", "--data-dir", data, "--format", "ndjson", query(event)]
+            run(command)
+            rounds.append(run(command))
+            if json.loads(rounds[-1][2])["n"] < 1:
+                sys.exit(f"{name}: {event['requestId']} not found")
+        cpu, walls = median([r[0] for r in rounds]), sorted(r[1] for r in rounds)
+        told = f"{1e3 * cpu:.1f} ms CPU, {1e3 * median(walls):.1f} ms, at most {1e3 * walls[-1]:.1f} ms"
+        print(f"look-up  {name:10} {LOOK_UPS} of them, median {told}; gzip | grep {raw:.2f} s CPU: {raw / cpu:.0f} x")
 
 
 def verify(innertrail, data):

@@ -17,9 +17,11 @@ pub enum Service {
         /// The bucket; it is part of what is signed even where the host does not name it.
         bucket: String,
     },
+    /// ActionTrail of a region, asked about a trail.
+    ActionTrail,
 }
 
-/// The address of one project or one bucket.
+/// The address of one project, one bucket, or ActionTrail.
 ///
 /// ```
 /// use innertrail_fetch::{Endpoint, Network};
@@ -93,6 +95,21 @@ impl Endpoint {
     pub fn oss_name(region: &str, network: Network) -> String {
         let suffix = if network == Network::Internal { "-internal" } else { "" };
         format!("oss-{region}{suffix}.aliyuncs.com")
+    }
+
+    /// ActionTrail at an endpoint such as `actiontrail.cn-hangzhou.aliyuncs.com`.
+    ///
+    /// # Errors
+    /// An endpoint that cannot be one.
+    pub fn actiontrail(endpoint: &str) -> Result<Self, ConfigError> {
+        let (secure, host, port) = split(endpoint)?;
+        Ok(Self { service: Service::ActionTrail, secure, region: None, host, port, address: None })
+    }
+
+    /// The endpoint name of ActionTrail in a region. Some regions share one; their endpoint has to be given.
+    #[must_use]
+    pub fn actiontrail_name(region: &str) -> String {
+        format!("actiontrail.{region}.aliyuncs.com")
     }
 
     fn below(service: Service, label: &str, endpoint: &str) -> Result<Self, ConfigError> {

@@ -68,7 +68,7 @@ mod secret;
 mod sign;
 mod wire;
 
-pub use client::{Client, ClientConfig, Done, EndpointStats, RetryConfig, Stats};
+pub use client::{Client, ClientConfig, Delivery, Done, EndpointStats, RetryConfig, Stats, TrailStatus};
 pub use clock::Clock;
 pub use credentials::{Credentials, CredentialsConfig, CredentialsError, Provider, Report, Role};
 pub use endpoint::{Endpoint, Network, Service};

@@ -15,6 +15,8 @@ pub enum Signer {
     Sls4,
     /// OSS, version 4.
     Oss4,
+    /// The RPC services, ActionTrail among them: ACS3. No component can ask for it.
+    Acs3,
 }
 
 /// A request. Nothing in it is encoded or signed yet.

@@ -98,7 +98,7 @@ fn attempt(shared: &Shared, request: &Request, endpoint: &Endpoint) -> Result<Ou
         sign::sign(&mut draft, request.signer, endpoint, keys, seconds)
             .map_err(|e| failure(shared, request, Fault::Refused, &e.to_string()))?;
     }
-    let (base, target) = (endpoint.url(), draft.target(*endpoint.service() != Service::Sls));
+    let (base, target) = (endpoint.url(), draft.target(matches!(endpoint.service(), Service::Oss { .. })));
     let exchange = Exchange {
         method: &request.method,
         base: &base,

@@ -8,6 +8,7 @@ mod deletion;
 mod rate;
 mod retry;
 mod stats;
+mod trail;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use config::{ClientConfig, RetryConfig};
 pub use stats::{EndpointStats, Stats};
+pub use trail::{Delivery, TrailStatus};
 
 use crate::clock::Clock;
 use crate::credentials::Credentials;

@@ -92,6 +92,7 @@ impl Service {
         if let Some(keys) = keys {
             let nonce = nonce(self)?;
             let call = acs3::Call {
+                method: "POST",
                 host: &self.authority,
                 action,
                 version: VERSION,

@@ -1,4 +1,5 @@
-//! ACS3, the signature of the RPC services; here for `AssumeRole` of the Security Token Service.
+//! ACS3, the signature of the RPC services; here for `AssumeRole` of the Security Token Service and what ActionTrail
+//! says of a trail.
 
 use super::{hmac_sha256, lines, names, sha256_hex, sorted_query};
 use crate::credentials::Keys;
@@ -6,6 +7,7 @@ use crate::{clock, encode};
 
 /// What is signed besides the body.
 pub(crate) struct Call<'a> {
+    pub(crate) method: &'a str,
     pub(crate) host: &'a str,
     pub(crate) action: &'a str,
     pub(crate) version: &'a str,
@@ -17,7 +19,7 @@ pub(crate) struct Call<'a> {
     pub(crate) nonce: &'a str,
 }
 
-/// The headers of a signed POST to `/`, host excepted.
+/// The headers of a signed request to `/`, host excepted.
 pub(crate) fn sign(call: &Call<'_>, body: &[u8], keys: &Keys, seconds: i64) -> Vec<(String, String)> {
     let (date, hash) = (clock::rfc3339(seconds), sha256_hex(body));
     let mut headers = vec![
@@ -37,7 +39,7 @@ pub(crate) fn sign(call: &Call<'_>, body: &[u8], keys: &Keys, seconds: i64) -> V
     signed.push(("host", call.host));
     signed.sort_unstable();
     let (query, list) = (sorted_query(call.query, false), names(&signed));
-    let canonical = format!("POST\n/\n{query}\n{}\n{list}\n{hash}", lines(&signed));
+    let canonical = format!("{}\n/\n{query}\n{}\n{list}\n{hash}", call.method, lines(&signed));
     let text = format!("ACS3-HMAC-SHA256\n{}", sha256_hex(canonical.as_bytes()));
     let signature = encode::hex(&hmac_sha256(keys.secret.expose().as_bytes(), &text));
     let authorization =
@@ -67,6 +69,7 @@ mod tests {
             ("RegionId".to_owned(), "cn-shanghai".to_owned()),
         ];
         let call = Call {
+            method: "POST",
             host: "ecs.cn-shanghai.aliyuncs.com",
             action: "RunInstances",
             version: "2014-05-26",

@@ -89,9 +89,27 @@ pub(crate) fn sign(
         (Signer::Oss4, Service::Oss { bucket }) => {
             oss4::sign(draft, bucket, endpoint.required_region()?, keys, seconds);
         }
-        // The policy lets neither through; an unsigned request gives nothing away.
-        (Signer::Oss4, Service::Sls) | (Signer::None, _) => {}
+        (Signer::Acs3, Service::ActionTrail) => rpc(draft, keys, seconds)?,
+        // The policy lets none through; an unsigned request gives nothing away.
+        (Signer::Oss4 | Signer::Acs3, _) | (Signer::None, _) => {}
     }
+    Ok(())
+}
+
+/// An RPC call: its action and version are headers already, and the signature makes all others.
+fn rpc(draft: &mut Draft<'_>, keys: &Keys, seconds: i64) -> Result<(), ConfigError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| ConfigError::Bounds("the system gives no randomness to sign with"))?;
+    let call = acs3::Call {
+        method: draft.method,
+        host: &draft.host,
+        action: draft.header("x-acs-action").unwrap_or_default(),
+        version: draft.header("x-acs-version").unwrap_or_default(),
+        query: draft.query,
+        content_type: "",
+        nonce: &encode::hex(&random),
+    };
+    draft.headers = acs3::sign(&call, draft.body, keys, seconds);
     Ok(())
 }
 
