@@ -125,7 +125,8 @@ impl Client {
         if response.status != 200 {
             return Err(failed(refusal(&response)));
         }
-        let bad = |e| failed(format!("the answer is not what ActionTrail documents: {e}; is the endpoint the right one?"));
+        let bad =
+            |e| failed(format!("the answer is not what ActionTrail documents: {e}; is the endpoint the right one?"));
         serde_json::from_slice(&response.body).map_err(bad)
     }
 }

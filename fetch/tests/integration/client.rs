@@ -301,7 +301,8 @@ fn a_bad_configuration_is_refused_at_the_start() {
 /// What ActionTrail says of a trail, in the two calls that read it, and nothing that anybody else has a say in.
 #[test]
 fn a_trail_is_asked_about_by_signed_reads() {
-    let server = Server::start(|seen, reply| match seen.header("x-acs-action") {
+    let server = Server::start(|seen, reply| {
+        match seen.header("x-acs-action") {
         "GetTrailStatus" => reply.answer(
             200,
             &[],
@@ -310,13 +311,17 @@ fn a_trail_is_asked_about_by_signed_reads() {
         _ if seen.target.contains("oss_fail") => reply.answer(403, &[], br#"{"Code":"NoPermission","Message":"no\u001b[31m"}"#),
         _ if seen.target.contains("oss_success") => reply.answer(200, &[], b"<html>"),
         _ => reply.answer(200, &[], br#"{"MetricList":[{"Count":21,"Timestamp":1775721600000},{"Count":4}],"RequestId":"r"}"#),
+    }
     });
     let trail = Endpoint::actiontrail("http://actiontrail.cn-test.example").unwrap();
     let endpoints = BTreeMap::from([("actiontrail".to_owned(), trail.with_address(&server.address()).unwrap())]);
     let client =
         Client::with(config(), endpoints, credentials(), &Environment::of::<&str, &str>([]), Clock::system()).unwrap();
     let status = client.trail_status("actiontrail", "main-trail").unwrap();
-    assert_eq!((status.is_logging, status.oss_bucket_status, status.sls_log_store_status), (Some(false), Some(true), None));
+    assert_eq!(
+        (status.is_logging, status.oss_bucket_status, status.sls_log_store_status),
+        (Some(false), Some(true), None)
+    );
     assert_eq!(status.stop_logging_time.as_deref(), Some("2026-11-02T03:00:00Z"));
     let delivered = |what, days: i64| client.delivered("actiontrail", "main-trail", what, 0, days * 86_400);
     assert_eq!(delivered(Delivery::SlsSuccess, 1).unwrap(), 25);
@@ -329,7 +334,9 @@ fn a_trail_is_asked_about_by_signed_reads() {
     assert_eq!((&*seen[0].method, &*seen[0].target), ("GET", "/?Name=main-trail"));
     assert_eq!(seen[0].header("x-acs-version"), "2020-07-06");
     assert_eq!(seen[0].header("x-acs-security-token"), TOKEN);
-    assert!(seen[0].header("authorization").starts_with(&format!("ACS3-HMAC-SHA256 Credential={ID},SignedHeaders=host;")));
+    assert!(
+        seen[0].header("authorization").starts_with(&format!("ACS3-HMAC-SHA256 Credential={ID},SignedHeaders=host;"))
+    );
     assert_ne!(seen[0].header("x-acs-signature-nonce"), seen[1].header("x-acs-signature-nonce"));
     assert_eq!(
         seen[1].target,

@@ -9,8 +9,9 @@ use innertrail_query::terminal_safe;
 
 use super::args::{Format, ReconcileArgs};
 use super::{Failure, Outcome, json_safe, print};
+use crate::config::Config;
 use crate::exit;
-use crate::reconcile::{Reconciliation, reconcile};
+use crate::reconcile::{Reconciliation, provider, reconcile};
 
 pub(super) fn run(args: &ReconcileArgs) -> Outcome {
     if args.from > args.to {
@@ -18,7 +19,9 @@ pub(super) fn run(args: &ReconcileArgs) -> Outcome {
     }
     let dir = &args.data.data_dir;
     Snapshot::open(dir).map_err(|e| Failure::Usage(e.into()))?;
-    let found = reconcile(&|| Snapshot::open(dir), args.from, args.to).map_err(Failure::Runtime)?;
+    let config = args.config.as_deref().map(Config::load).transpose()?;
+    let told = config.as_ref().and_then(|config| provider::ask(config, args.from, args.to));
+    let found = reconcile(&|| Snapshot::open(dir), args.from, args.to, told.as_ref()).map_err(Failure::Runtime)?;
     match args.format {
         Format::Text => print(&text(&found))?,
         Format::Json => print(&json_safe(&serde_json::to_string_pretty(&found).map_err(io::Error::from)?))?,
@@ -34,6 +37,11 @@ fn text(found: &Reconciliation) -> String {
             |p| format!("{} objects promised {} events, {} were found", p.objects, p.promised, p.found),
         );
         let _ = writeln!(out, "{}  {:<20} {promised}; {} are kept", day.day, terminal_safe(&day.source), day.kept);
+    }
+    for (place, delivered) in [("Log Service", found.delivered_to_sls), ("OSS", found.delivered_to_oss)] {
+        let Some(delivered) = delivered else { continue };
+        let (events, failed) = (delivered.events, delivered.failed);
+        let _ = writeln!(out, "ActionTrail says: {events} events delivered to {place}, {failed} not");
     }
     for missing in &found.missing {
         let end = |at: &Option<String>| at.clone().unwrap_or_else(|| "unknown".to_owned());

@@ -277,6 +277,30 @@ pub struct Connection {
     pub requests_per_second: u32,
 }
 
+/// ActionTrail itself, asked by `reconcile --config` and `doctor` what it delivered; a run does not need it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ActionTrail {
+    /// Name of the trail in ActionTrail, where it is not that of `trail`.
+    #[schemars(length(min = 6, max = 36), regex(pattern = pattern::TRAIL))]
+    pub trail: Option<String>,
+
+    /// Home region of the trail, such as `cn-hangzhou`. Not needed where `endpoint` tells it.
+    #[schemars(length(max = 64), regex(pattern = pattern::REGION))]
+    pub region: Option<String>,
+
+    /// Endpoint of ActionTrail, such as `actiontrail.cn-hangzhou.aliyuncs.com`; `https` unless it begins with `http://`.
+    /// Some regions share one: then it has to be given.
+    #[schemars(length(max = 253), regex(pattern = pattern::ENDPOINT))]
+    pub endpoint: Option<String>,
+
+    /// How the service is connected to.
+    pub connection: Connection,
+
+    /// Where the credentials are.
+    pub credentials: Credentials,
+}
+
 /// Where credentials are. Whatever `type`: they are renewed before they expire, and never shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -23,8 +23,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use cloud::{
-    AddressStyle, AssumeRoleCredentials, Compression, Connection, Credentials, Network, OssSource, Proxy, Signature,
-    SlsSource, Sts,
+    ActionTrail, AddressStyle, AssumeRoleCredentials, Compression, Connection, Credentials, Network, OssSource, Proxy,
+    Signature, SlsSource, Sts,
 };
 pub use error::{ConfigError, Finding, Position};
 pub use interpolate::Lookup;
@@ -93,6 +93,7 @@ impl Config {
             region: None,
             data_dir,
             sources: BTreeMap::from([("files".to_owned(), Source::File(FileSource::of(include)))]),
+            actiontrail: None,
             decode: Decode::default(),
             redact: Redact::default(),
             route: Route::default(),

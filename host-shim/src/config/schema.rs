@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{OssSource, SlsSource};
+use super::cloud::{ActionTrail, OssSource, SlsSource};
 use super::pattern;
 
 /// Configuration of innertrail: one file, one trail, one dedicated Logstore.
@@ -41,6 +41,11 @@ pub struct Config {
     #[serde(default)]
     #[schemars(extend("propertyNames" = { "maxLength": 64, "pattern": pattern::NAME }))]
     pub sources: BTreeMap<String, Source>,
+
+    /// ActionTrail itself, to be asked what it delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ActionTrail")]
+    pub actiontrail: Option<ActionTrail>,
 
     /// Limits of decoding. What exceeds one goes to quarantine.
     #[serde(default)]

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use innertrail_fetch::{Client, Failure, Fault, Provider, Report, Request, Response, Signer};
+use innertrail_fetch::{Client, Failure, Fault, Provider, Report, Request, Response, Signer, TrailStatus};
 use innertrail_logstore::Snapshot;
 
 use crate::clock;
@@ -15,6 +15,7 @@ use crate::fetch::cloud::Plan;
 use crate::lag;
 use crate::lifecycle::{self, sources::Paused};
 use crate::policy;
+use crate::reconcile::provider;
 use crate::status::SOURCE;
 
 /// Everything there is to judge.
@@ -24,6 +25,8 @@ pub struct Evidence {
     pub now_us: i64,
     /// The sources that read a cloud.
     pub sources: Vec<SourceEvidence>,
+    /// What ActionTrail says of the trail, or why it says nothing. None: it is not configured, or nobody was to be asked.
+    pub trail: Option<Result<TrailStatus, String>>,
     /// This machine.
     pub local: Local,
 }
@@ -55,6 +58,8 @@ pub struct SourceEvidence {
     pub paused: Option<Paused>,
     /// Gaps so far.
     pub gaps: u64,
+    /// Whether it reads a bucket.
+    pub is_bucket: bool,
 }
 
 /// What a request came to.
@@ -120,7 +125,8 @@ impl Evidence {
         }
         local.retention_days = Some(life.as_ref().map_or(config.logstore.retention_days, |life| life.retention.days));
         local.enabled = life.as_ref().map(|life| life.enabled);
-        Self { now_us: clock::now_us(), sources, local }
+        let trail = if offline { None } else { provider::status(config) };
+        Self { now_us: clock::now_us(), sources, trail, local }
     }
 }
 
@@ -138,6 +144,7 @@ fn source_evidence(name: &str, source: &Source, offline: bool) -> Option<SourceE
         newest_us: None,
         paused: None,
         gaps: 0,
+        is_bucket: matches!(source, Source::Oss(_)),
     };
     let plan = match Plan::of(source) {
         Ok(plan) => plan?,

@@ -37,6 +37,8 @@ pub enum Ailment {
     Lagging,
     Silent,
     Gaps,
+    TrailTroubled,
+    TrailUnknown,
     DataDir,
     OpenDataDir,
     DiskFull,
@@ -57,6 +59,7 @@ impl Ailment {
             | Self::DeletionUnknown
             | Self::Throttled
             | Self::Lagging
+            | Self::TrailUnknown
             | Self::OpenDataDir
             | Self::DiskSmall
             | Self::ShortRetention => Severity::Risk,
@@ -122,6 +125,13 @@ impl Ailment {
             }
             Self::Gaps => {
                 "`innertrail query --store journal` lists them; what is missing cannot be had from this source any more"
+            }
+            Self::TrailTroubled => {
+                "look at the trail in ActionTrail's console: who stopped it is an event, and what it cannot deliver is lost to you"
+            }
+            Self::TrailUnknown => {
+                "correct `actiontrail:`, or give the user the rights `actiontrail:GetTrailStatus` and \
+                 `actiontrail:DescribeTrailDeliveryMetricData`"
             }
             Self::DataDir => "name a directory that can be written as `data_dir`",
             Self::OpenDataDir => "`chmod 700` the directory: quarantine holds what came in unredacted",

@@ -10,11 +10,15 @@ use innertrail_fetch::{
 };
 
 use crate::config::{
-    AddressStyle, AssumeRoleCredentials, Connection, Credentials, Network, OssSource, Proxy, SlsSource, Source, Sts,
+    ActionTrail, AddressStyle, AssumeRoleCredentials, Connection, Credentials, Network, OssSource, Proxy, SlsSource,
+    Source, Sts,
 };
 
 /// Most bytes of an answer that the component may ask for; its own memory would not hold more.
 pub const MAX_BODY: u32 = 16 << 20;
+
+/// The name of ActionTrail's endpoint.
+pub const ACTIONTRAIL: &str = "actiontrail";
 
 /// Everything a client is made of.
 #[derive(Debug, Clone)]
@@ -69,6 +73,20 @@ impl Plan {
             endpoint: finished(endpoint, &oss.connection, oss.region.as_deref(), true)?,
             client: client(&oss.connection, oss.max_in_flight),
             credentials: credentials(&oss.credentials, &oss.connection),
+        })
+    }
+
+    /// The plan of what ActionTrail is asked; [`ACTIONTRAIL`] is its name.
+    ///
+    /// # Errors
+    /// Options that cannot work together.
+    pub fn of_actiontrail(trail: &ActionTrail) -> Result<Self, ConfigError> {
+        let name = named(trail.endpoint.as_deref(), trail.region.as_deref(), Endpoint::actiontrail_name)?;
+        Ok(Self {
+            name: ACTIONTRAIL.to_owned(),
+            endpoint: finished(Endpoint::actiontrail(&name)?, &trail.connection, trail.region.as_deref(), false)?,
+            client: client(&trail.connection, 1),
+            credentials: credentials(&trail.credentials, &trail.connection),
         })
     }
 

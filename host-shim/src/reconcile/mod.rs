@@ -3,6 +3,8 @@
 //!
 //! It must never call a day complete on the strength of silence: where nobody promised anything it says so.
 
+pub mod provider;
+
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
@@ -12,6 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::ledger::{self, Promised};
 use crate::lifecycle::day::{DAY_US, rfc3339};
+use provider::{Delivered, Told};
 
 /// What there is to say about one source and day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,6 +58,12 @@ pub struct Reconciliation {
     pub to: NaiveDate,
     /// Source by source, day by day.
     pub days: Vec<Day>,
+    /// What ActionTrail says that it delivered to Log Service. None: it was not asked, or did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivered_to_sls: Option<Delivered>,
+    /// The same of OSS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivered_to_oss: Option<Delivered>,
     /// What is missing; empty: the span is complete.
     pub missing: Vec<Missing>,
     /// What was not looked at.
@@ -73,7 +82,8 @@ impl Reconciliation {
     }
 }
 
-/// Holds promises, records and journal against each other. `open` opens the data directory anew: a query takes a snapshot.
+/// Holds promises, records, journal and what ActionTrail told against each other. `open` opens the data directory anew: a
+/// query takes a snapshot.
 ///
 /// # Errors
 /// The Logstore's, or a query that could not be run.
@@ -81,6 +91,7 @@ pub fn reconcile(
     open: &dyn Fn() -> Result<Snapshot, innertrail_logstore::Error>,
     from: NaiveDate,
     to: NaiveDate,
+    told: Option<&Told>,
 ) -> anyhow::Result<Reconciliation> {
     let snapshot = open()?;
     let ledger = ledger::read(snapshot.state());
@@ -90,7 +101,7 @@ pub fn reconcile(
         let entry = Day { source: source.clone(), day, promised: Some(promised), kept: 0 };
         days.insert((source, day), entry);
     }
-    for (source, day, kept) in kept(open()?, from, to)? {
+    for (source, day, kept) in records(open()?, Store::Log, from, to)? {
         let known = days.entry((source.clone(), day)).or_insert(Day { source, day, promised: None, kept: 0 });
         known.kept += kept;
     }
@@ -103,9 +114,31 @@ pub fn reconcile(
                 .to_owned(),
         );
     }
-    unknown
-        .push("the delivery metrics and the trail status of ActionTrail are not asked for in this version".to_owned());
-    Ok(Reconciliation { from, to, days: days.into_values().collect(), missing, unknown })
+    match told {
+        Some(told) => {
+            missing.extend(provider::missing(told, arrived(open, from, to)?, from, to));
+            unknown.extend(told.unanswered.iter().map(|why| format!("ActionTrail could not be asked: {why}")));
+        }
+        None => {
+            unknown.push("ActionTrail itself was not asked: `actiontrail:` in the configuration says how".to_owned())
+        }
+    }
+    let (delivered_to_sls, delivered_to_oss) = told.map_or((None, None), |told| (told.sls, told.oss));
+    let days = days.into_values().collect();
+    Ok(Reconciliation { from, to, days, delivered_to_sls, delivered_to_oss, missing, unknown })
+}
+
+/// All records of the days, in whichever store they are.
+fn arrived(
+    open: &dyn Fn() -> Result<Snapshot, innertrail_logstore::Error>,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> anyhow::Result<u64> {
+    let mut sum = 0;
+    for store in [Store::Log, Store::Quarantine, Store::Passthrough] {
+        sum += records(open()?, store, from, to)?.iter().map(|(_, _, count)| count).sum::<u64>();
+    }
+    Ok(sum)
 }
 
 fn broken(day: &Day) -> Option<Missing> {
@@ -118,15 +151,20 @@ fn broken(day: &Day) -> Option<Missing> {
     Some(Missing { source: day.source.clone(), from: at.clone(), to: at, what })
 }
 
-/// Events in the dedicated Logstore by source and day of the event.
-fn kept(snapshot: Snapshot, from: NaiveDate, to: NaiveDate) -> anyhow::Result<Vec<(String, NaiveDate, u64)>> {
+/// Records of a store by source and day of the event.
+fn records(
+    snapshot: Snapshot,
+    store: Store,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> anyhow::Result<Vec<(String, NaiveDate, u64)>> {
     let end = to.succ_opt().unwrap_or(to);
     let sql = format!(
         "SELECT split_part(it_origin, ':', 1) AS source, CAST(it_time AS DATE) AS day, count(*) AS n FROM log \
          WHERE it_time >= TIMESTAMP '{from} 00:00:00' AND it_time < TIMESTAMP '{end} 00:00:00' GROUP BY 1, 2 LIMIT 1000000"
     );
     let limits = Limits { max_rows: 1_000_000, ..Limits::default() };
-    let mut result = Query::open(snapshot, Store::Log, limits)?.run(&sql)?;
+    let mut result = Query::open(snapshot, store, limits)?.run(&sql)?;
     let mut rows = Vec::new();
     result.for_each_row(|row: &[Cell<'_>]| -> anyhow::Result<()> {
         if let [Cell::Text(source), Cell::Text(day), count] = row

@@ -11,3 +11,4 @@ mod sls;
 mod speed;
 mod stage;
 mod states;
+mod trail;

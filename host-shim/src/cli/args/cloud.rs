@@ -71,6 +71,9 @@ impl From<Service> for policy::Service {
 /// Options of `reconcile`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct ReconcileArgs {
+    /// Configuration whose `actiontrail:` says how ActionTrail itself is asked what it delivered
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where the Logstore is.
     #[command(flatten)]
     pub data: DataDirArg,

@@ -11,6 +11,7 @@ mod permission;
 mod reach;
 mod retention;
 mod signature;
+mod trail;
 
 use super::Finding;
 use super::evidence::Evidence;
@@ -19,7 +20,7 @@ use super::evidence::Evidence;
 type Check = fn(&Evidence) -> Vec<Finding>;
 
 /// All of them, in the order in which one thing builds on another.
-pub(super) const ALL: [(&str, Check); 11] = [
+pub(super) const ALL: [(&str, Check); 12] = [
     ("reach", reach::look),
     ("clock", clock::look),
     ("credentials", credentials::look),
@@ -28,6 +29,7 @@ pub(super) const ALL: [(&str, Check); 11] = [
     ("permission", permission::look),
     ("deletion", deletion::look),
     ("lag", lag::look),
+    ("trail", trail::look),
     ("data_dir", data_dir::look),
     ("disk", disk::look),
     ("retention", retention::look),
