@@ -1,0 +1,10 @@
+//! Sinks: what takes the records of the dedicated Logstore to agents and files, in order, at least once, from a position
+//! of its own.
+//! It must never hand on what is not durable, pass over a record that the receiver has not taken, or change one.
+
+pub mod delivery;
+mod record;
+mod sender;
+
+pub use record::{Batch, Record};
+pub use sender::{Refused, Sender};
