@@ -3,6 +3,7 @@
 //! It must never hand on what is not durable, pass over a record that the receiver has not taken, or change one.
 
 pub mod delivery;
+pub mod encode;
 mod record;
 mod sender;
 

@@ -1,1 +1,5 @@
-//! t
+//! Everything that needs a Logstore, a receiver, a network or a process that is killed. Servers listen on 127.0.0.1.
+#![allow(clippy::unwrap_used)]
+
+mod encodings;
+mod support;
