@@ -6,6 +6,9 @@ pub mod delivery;
 pub mod encode;
 mod record;
 mod sender;
+pub mod spool;
+pub mod stdout;
+pub mod vector;
 
 pub use record::{Batch, Record};
 pub use sender::{Refused, Sender};

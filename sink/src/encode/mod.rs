@@ -13,7 +13,7 @@ mod native_json;
 use std::cell::RefCell;
 
 pub use native::log_event;
-pub(crate) use native::push_request;
+pub(crate) use native::{delimited, event_array, push_request};
 
 use self::members::Members;
 use crate::record::{Batch, Record};

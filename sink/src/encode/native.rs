@@ -116,6 +116,26 @@ pub(crate) fn push_request(encoder: &Encoder, batch: &Batch<'_>) -> Result<Vec<u
     })
 }
 
+/// Appends an `EventArray` of the batch.
+///
+/// # Errors
+/// Of the first record that cannot be written.
+pub(crate) fn event_array(encoder: &Encoder, batch: &Batch<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    encoder.members(batch, |members| {
+        let lens: Vec<usize> = batch.records.iter().map(|record| log_len(members, record)).collect();
+        let total = lens.iter().map(|len| delimited(*len)).sum();
+        out.reserve(total + 16);
+        out.push(FIRST);
+        varint(out, total);
+        for (record, len) in batch.records.iter().zip(lens) {
+            out.push(FIRST);
+            varint(out, len);
+            append(members, record, out)?;
+        }
+        Ok(())
+    })
+}
+
 /// Length of a field that holds so many bytes.
 pub(crate) fn delimited(len: usize) -> usize {
     1 + varint_len(len as u64) + len
@@ -171,7 +191,7 @@ fn write_value(out: &mut Vec<u8>, value: Of<'_>) {
     }
 }
 
-pub(crate) fn varint(out: &mut Vec<u8>, number: usize) {
+fn varint(out: &mut Vec<u8>, number: usize) {
     varint64(out, number as u64);
 }
 
