@@ -4,6 +4,7 @@
 
 pub mod delivery;
 pub mod encode;
+pub mod http;
 mod record;
 mod sender;
 pub mod spool;

@@ -5,6 +5,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::SpoolError;
 
@@ -12,6 +14,10 @@ const ENDING: &str = ".ndjson";
 const DIGITS: usize = 20;
 /// Bytes looked at backwards at a time for the end of the last whole line.
 const BACK: u64 = 64 << 10;
+
+/// How long a lock is waited for.
+const TRIES: u32 = 20;
+const BETWEEN: Duration = Duration::from_millis(25);
 
 /// Held by one process: the kernel lets go of it when the process ends, however it does.
 #[derive(Debug)]
@@ -25,11 +31,15 @@ impl Lock {
         let io = |source| SpoolError::Io { path: path.clone(), source };
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(SpoolError::Held(path)),
-            Err(TryLockError::Error(source)) => Err(io(source)),
+        for _ in 0..TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                // A process that was started meanwhile has it too, until its own program begins.
+                Err(TryLockError::WouldBlock) => thread::sleep(BETWEEN),
+                Err(TryLockError::Error(source)) => return Err(io(source)),
+            }
         }
+        Err(SpoolError::Held(path))
     }
 }
 

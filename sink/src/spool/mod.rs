@@ -3,7 +3,7 @@
 //!
 //! Files are `<prefix>-<number>.ndjson`, twenty digits, so they sort in order; lines are appended to the one with the
 //! highest number. A file is full at [`SpoolConfig::rotate_bytes`]; a batch is never spread over two. A file that somebody
-removed is not written any more. What a crash left of
+//! removed is not written any more. What a crash left of
 //! a line is cut off when the spool is opened again: the delivery sends its record once more, as nothing had been answered.
 
 mod files;
