@@ -77,7 +77,7 @@ impl Core {
             more: true,
             pieces: Vec::new(),
             culprit: None,
-            backoff: Backoff::new(seed),
+            backoff: Backoff::new(settings.retry, seed),
             not_before: Duration::ZERO,
             unclear: 0,
             parked_in_a_row: 0,
@@ -169,7 +169,11 @@ impl Core {
             Refused::Later { why, after } => self.pause(why, after, now),
             Refused::Unclear { why } => {
                 self.unclear += 1;
-                if self.unclear > self.patience(count) { self.never(count, why, now) } else { self.pause(why, None, now) }
+                if self.unclear > self.patience(count) {
+                    self.never(count, why, now)
+                } else {
+                    self.pause(why, None, now)
+                }
             }
             Refused::Never { why } => {
                 self.counts.last_answer_us = Some(now.wall_us);

@@ -15,7 +15,9 @@ pub enum DeliveryError {
         source: ConsumerError,
     },
     /// The group belongs to another store.
-    #[error("sink `{name}`: its consumer group reads `{found}`, not the dedicated Logstore; delete the group or rename the sink")]
+    #[error(
+        "sink `{name}`: its consumer group reads `{found}`, not the dedicated Logstore; delete the group or rename the sink"
+    )]
     OtherStore {
         /// The sink.
         name: String,

@@ -89,6 +89,8 @@ pub struct Place {
 pub struct Settings {
     /// Records in a request at most. Default 1,000. [`Sender::max_request_bytes`] limits it too.
     pub max_records: usize,
+    /// The first and the longest pause before a retry; each is shortened by up to a half at random. Default 0.2 s, 60 s.
+    pub retry: (Duration, Duration),
     /// Tries after an unclear answer before it counts as a refusal for good. Default 8, which takes about a minute.
     pub unclear_retries: u32,
     /// Records parked without one taken in between before the sink waits instead: a receiver that refuses everything is
@@ -104,6 +106,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_records: 1_000,
+            retry: (Duration::from_millis(200), Duration::from_secs(60)),
             unclear_retries: 8,
             parked_in_a_row: 64,
             store_every: Duration::from_secs(1),

@@ -18,7 +18,13 @@ pub fn group_name(sink: &str) -> String {
 ///
 /// # Errors
 /// [`DeliveryError::NoSuchRecord`] when it is not kept, and those of the groups.
-pub fn set_position(reader: &mut Reader, groups: &Groups, sink: &str, seq: u64, now_us: i64) -> Result<(), DeliveryError> {
+pub fn set_position(
+    reader: &mut Reader,
+    groups: &Groups,
+    sink: &str,
+    seq: u64,
+    now_us: i64,
+) -> Result<(), DeliveryError> {
     let failed = |source| DeliveryError::Consumer { name: sink.to_owned(), source };
     let cursor = cursor_at(reader, sink, seq)?;
     let name = group_name(sink);

@@ -94,7 +94,13 @@ impl Until {
 impl Delivery {
     /// A sink of these parts. Touches nothing yet.
     #[must_use]
-    pub fn new(place: Place, settings: Settings, sender: Box<dyn Sender>, parking: Box<dyn Parking>, mark: Mark) -> Self {
+    pub fn new(
+        place: Place,
+        settings: Settings,
+        sender: Box<dyn Sender>,
+        parking: Box<dyn Parking>,
+        mark: Mark,
+    ) -> Self {
         let status = Status::default();
         status.change(|report| report.name.clone_from(&place.name));
         Self { place, settings, sender, parking, mark, status, counts: Counts::default() }
@@ -207,7 +213,8 @@ impl Delivery {
                         let name = self.place.name.clone();
                         return Err(DeliveryError::OtherStore { name, found: cursor.store() });
                     }
-                    let start = cursor.map_or_else(|| position::start(reader, &self.place.name, self.place.start), Ok)?;
+                    let start =
+                        cursor.map_or_else(|| position::start(reader, &self.place.name, self.place.start), Ok)?;
                     let place = (start, cursor.is_none());
                     let held = Held::new(groups.clone(), group, consumer, &self.settings, place, now_us);
                     return Ok(Some((held.map_err(|e| self.failed(e))?, start)));
@@ -237,8 +244,18 @@ impl Delivery {
         let begun = Instant::now();
         let mut stretch = Stretch {
             trail: reader.snapshot().trail().to_owned(),
-            delivery: self, reader, core, held, until, layout, next: at, records: Vec::new(), from: 0, begun,
-            missed: None, unstored: false,
+            delivery: self,
+            reader,
+            core,
+            held,
+            until,
+            layout,
+            next: at,
+            records: Vec::new(),
+            from: 0,
+            begun,
+            missed: None,
+            unstored: false,
         };
         stretch.run(stop)
     }

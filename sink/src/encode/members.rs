@@ -45,15 +45,8 @@ pub(crate) struct Members {
 }
 
 /// Columns behind the lifted ones, in the component's order.
-const WORKED_OUT: [Column; 7] = [
-    Column::Family,
-    Column::Actor,
-    Column::Action,
-    Column::Outcome,
-    Column::Resource,
-    Column::Reason,
-    Column::Country,
-];
+const WORKED_OUT: [Column; 7] =
+    [Column::Family, Column::Actor, Column::Action, Column::Outcome, Column::Resource, Column::Reason, Column::Country];
 
 impl Members {
     pub(crate) fn of(layout: &Layout) -> Self {
@@ -79,7 +72,8 @@ impl Members {
 
     /// Whether this was made for such a layout.
     pub(crate) fn fits(&self, layout: &Layout) -> bool {
-        self.columns.len() == layout.columns.len() && self.columns.iter().zip(&layout.columns).all(|(a, b)| *a == b.name)
+        self.columns.len() == layout.columns.len()
+            && self.columns.iter().zip(&layout.columns).all(|(a, b)| *a == b.name)
     }
 
     /// Every member that the record has, as the component writes them.

@@ -26,9 +26,14 @@ pub(super) fn judge(shown: &str, status: u16, headers: &HeaderMap, body: &[u8]) 
     let why = format!("{shown}: status {status}{colon}{}", words.escape_debug());
     match status {
         200..=299 => Ok(()),
-        429 | 502 | 503 | 504 | 408 | 425 => Err(Refused::Later { why, after: retry_after(headers, SystemTime::now()) }),
+        429 | 502 | 503 | 504 | 408 | 425 => {
+            Err(Refused::Later { why, after: retry_after(headers, SystemTime::now()) })
+        }
         401 | 403 | 404 | 405 | 407 | 421 => Err(Refused::Later { why, after: None }),
-        300..=399 => Err(Refused::Later { why: format!("{shown}: status {status}: no redirect is followed; name the place itself"), after: None }),
+        300..=399 => Err(Refused::Later {
+            why: format!("{shown}: status {status}: no redirect is followed; name the place itself"),
+            after: None,
+        }),
         400..=499 => Err(Refused::Never { why }),
         _ => Err(Refused::Unclear { why }),
     }

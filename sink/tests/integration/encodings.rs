@@ -81,7 +81,10 @@ fn odd_records_are_written_or_refused_whole() {
         let record = marked(row(time(us)));
         let batch = Batch { trail: "t", layout: &layout(), records: std::slice::from_ref(&record) };
         let event = log_event(&batch, &record).unwrap();
-        assert!(native::encode_wrapper(event).unwrap().ends_with(&written(Encoding::Native, &layout(), &record)), "{us}");
+        assert!(
+            native::encode_wrapper(event).unwrap().ends_with(&written(Encoding::Native, &layout(), &record)),
+            "{us}"
+        );
         parsed(&written(Encoding::NativeJson, &layout(), &record));
         parsed(&written(Encoding::Json, &layout(), &record));
     }
@@ -100,5 +103,8 @@ fn odd_records_are_written_or_refused_whole() {
     let position = u8::try_from(shuffled.position("eventName").unwrap()).unwrap();
     let record = marked(row(vec![(position, Column::Text("PutObject".to_owned()))]));
     assert_eq!(parsed(&written(Encoding::NativeJson, &shuffled, &record))["log"]["eventName"], "PutObject");
-    assert_eq!(parsed(&written(Encoding::NativeJson, &Layout::default(), &marked(row(vec![]))))["log"]["event"], "\0\"é");
+    assert_eq!(
+        parsed(&written(Encoding::NativeJson, &Layout::default(), &marked(row(vec![]))))["log"]["event"],
+        "\0\"é"
+    );
 }
