@@ -87,12 +87,12 @@ impl Held {
         consumer: &str,
         settings: &Settings,
         now_us: i64,
-    ) -> Result<Result<Option<Cursor>, String>, ConsumerError> {
+    ) -> Result<Result<Group, String>, ConsumerError> {
         found_or_made(groups, group, settings.lease, now_us)?;
         match groups.heartbeat(group, consumer, now_us)? {
             Lease::Waiting { owner, .. } => Ok(Err(owner)),
             // Read after it was taken: the holder before may have moved it.
-            Lease::Held { .. } => Ok(Ok(groups.get(group)?.cursor)),
+            Lease::Held { .. } => groups.get(group).map(Ok),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use innertrail_logstore::consumer::{ConsumerError, Cursor, Groups, Reader, ReaderOptions};
+use innertrail_logstore::consumer::{ConsumerError, Cursor, Group, Groups, Reader, ReaderOptions};
 use innertrail_logstore::{Layout, Store};
 
 use super::core::{Core, Counts, Now, Step};
@@ -208,11 +208,11 @@ impl Delivery {
         while !stop.load(Ordering::Relaxed) {
             let now_us = now_us();
             match Held::take(groups, &group, &consumer, &self.settings, now_us).map_err(|e| self.failed(e))? {
-                Ok(cursor) => {
-                    if let Some(cursor) = cursor.filter(|c| c.store() != Store::Log) {
-                        let name = self.place.name.clone();
-                        return Err(DeliveryError::OtherStore { name, found: cursor.store() });
-                    }
+                Ok(found) if found.store != Store::Log => {
+                    let name = self.place.name.clone();
+                    return Err(DeliveryError::OtherStore { name, found: found.store });
+                }
+                Ok(Group { cursor, .. }) => {
                     let start =
                         cursor.map_or_else(|| position::start(reader, &self.place.name, self.place.start), Ok)?;
                     let place = (start, cursor.is_none());

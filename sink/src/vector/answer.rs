@@ -25,7 +25,9 @@ pub(super) fn judge(address: &str, status: &Status) -> Refused {
     let why = format!("{address}: {:?}: {}", status.code(), message.escape_debug());
     let later = |after| Refused::Later { why: format!("{why}{}", root(status)), after };
     match status.code() {
-        _ if was_reset(status) => Refused::Unclear { why: format!("{why}{}", root(status)) },
+        _ if was_reset(status) => Refused::Unclear {
+            why: format!("{address}: it reset the request, as Vector does when it fails on an event{}", root(status)),
+        },
         // The library's own words: the request did not come to its end.
         _ if status.source().is_some() => later(None),
         Code::Cancelled | Code::Unknown => Refused::Unclear { why },

@@ -22,8 +22,10 @@ pub(crate) enum Answer {
     Ok,
     /// A gRPC status.
     Status(u32, &'static str),
-    /// The stream is reset, as when Vector's handler panics.
+    /// The stream is reset.
     Reset,
+    /// The handler panics, as Vector's does on what it cannot decode.
+    Panic,
     /// The answer comes so much later.
     After(Duration),
     /// HTTP 200 and no status at all.
@@ -136,6 +138,7 @@ async fn answer(request: Request<Incoming>, handler: Handler) -> Result<Response
             Ok(grpc(Some(b""), Some((0, ""))))
         }
         Answer::Nothing => Ok(grpc(None, None)),
+        Answer::Panic => panic!("on purpose"),
         Answer::Reset => Err(std::io::Error::other("reset")),
     }
 }

@@ -3,9 +3,11 @@
 
 mod conservation;
 mod contract;
+mod delivery;
 mod encodings;
 mod kills;
 mod oracle;
 mod proxy;
 mod receivers;
 mod support;
+mod vector;

@@ -54,6 +54,17 @@ pub(crate) fn event(id: u64) -> String {
 
 /// Appends events `from..to`.
 pub(crate) fn append(writer: &mut Writer, from: u64, to: u64) {
+    append_at(writer, from, to, NOW);
+}
+
+/// Drops the days before that of `now_us`.
+pub(crate) fn drop_before(writer: &mut Writer, now_us: i64) {
+    let day = chrono::DateTime::from_timestamp_micros(now_us).unwrap().date_naive();
+    writer.retire(Store::Log, day, now_us).unwrap();
+}
+
+/// Appends events `from..to` at a time.
+pub(crate) fn append_at(writer: &mut Writer, from: u64, to: u64, now_us: i64) {
     let mut transaction = writer.begin();
     let mut builder = RowBuilder::new();
     for id in from..to {
@@ -67,7 +78,7 @@ pub(crate) fn append(writer: &mut Writer, from: u64, to: u64) {
         builder.text(column("it_nulls"), "errorCode,userIdentity.userName");
         transaction.push(Store::Log, builder.finish(), body.len() as u64);
     }
-    writer.commit(transaction, NOW).unwrap();
+    writer.commit(transaction, now_us).unwrap();
 }
 
 /// A data directory in a temporary folder.
