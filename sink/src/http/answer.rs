@@ -20,8 +20,8 @@ const WORDS: usize = 160;
 /// | 500, other 5xx | unclear: Vector means a failed sink or a rejected event |
 /// | 401, 403, 404, 405, 407, 421, 3xx | later: somebody must mend the configuration; no redirect is followed |
 /// | 400, 413, 422, other 4xx | never |
-pub(super) fn judge(shown: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<(), Refused> {
-    let words: String = String::from_utf8_lossy(body).trim().chars().take(WORDS).collect();
+pub(super) fn judge(shown: &str, status: u16, headers: &HeaderMap, body: &str) -> Result<(), Refused> {
+    let words: String = body.trim().chars().take(WORDS).collect();
     let colon = if words.is_empty() { "" } else { ": " };
     let why = format!("{shown}: status {status}{colon}{}", words.escape_debug());
     match status {
@@ -73,7 +73,7 @@ mod tests {
     fn every_status_has_its_meaning() {
         let mut groups: Vec<(String, Vec<u16>)> = vec![];
         for status in 200..=599 {
-            let kind = match judge("h", status, &HeaderMap::new(), b"") {
+            let kind = match judge("h", status, &HeaderMap::new(), "") {
                 Ok(()) => "taken",
                 Err(Refused::Later { .. }) => "later",
                 Err(Refused::Never { .. }) => "never",
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn hostile_words_are_shown_harmless_and_short() {
         let body = format!("\u{1b}[31m\n{}", "é".repeat(500));
-        let refused = judge("http://h", 400, &HeaderMap::new(), body.as_bytes()).unwrap_err();
+        let refused = judge("http://h", 400, &HeaderMap::new(), &body).unwrap_err();
         assert!(refused.to_string().chars().count() < 220 && !refused.to_string().contains('\u{1b}'), "{refused}");
     }
 }

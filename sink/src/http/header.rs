@@ -53,11 +53,20 @@ pub enum HeaderError {
 }
 
 /// A value that is not shown.
-pub(super) struct Value(String);
+pub(super) struct Value {
+    /// With its prefix.
+    whole: String,
+    secret: String,
+}
 
 impl Value {
     pub(super) fn expose(&self) -> &str {
-        &self.0
+        &self.whole
+    }
+
+    /// Takes the value out of what a receiver said: some repeat it.
+    pub(super) fn scrub(&self, text: &str) -> String {
+        text.replace(&self.whole, "…").replace(&self.secret, "…")
     }
 }
 
@@ -88,7 +97,7 @@ fn read(header: &Header) -> Result<Value, HeaderError> {
     if value.is_empty() || value.len() > MAX {
         return Err(bad("it is empty or too long".to_owned()));
     }
-    let value = format!("{}{value}", header.prefix);
-    HeaderValue::from_str(&value).map_err(|_| bad("it holds characters that no header can".to_owned()))?;
-    Ok(Value(value))
+    let whole = format!("{}{value}", header.prefix);
+    HeaderValue::from_str(&whole).map_err(|_| bad("it holds characters that no header can".to_owned()))?;
+    Ok(Value { whole, secret: value.to_owned() })
 }

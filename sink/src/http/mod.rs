@@ -174,6 +174,8 @@ impl Http {
                 let mut text = Vec::new();
                 // The status has decided; what is said beside it may be cut.
                 let _read = body.into_reader().take(ANSWER).read_to_end(&mut text);
+                let text = String::from_utf8_lossy(&text).into_owned();
+                let text = self.headers.iter().fold(text, |text, (_, value)| value.scrub(&text));
                 answer::judge(&self.shown, parts.status.as_u16(), &parts.headers, &text)
             }
             Err(error) => Err(Refused::Later { why: format!("{}: {}", self.shown, answer::name(&error)), after: None }),

@@ -5,6 +5,7 @@ mod conservation;
 mod contract;
 mod delivery;
 mod encodings;
+mod http;
 mod kills;
 mod oracle;
 mod proxy;
