@@ -39,7 +39,7 @@ fn main() {
     let data = dir.path().join("data");
     let bytes = fill(&data, events);
     println!("{events} events, {} bytes each on average", bytes / events);
-    idle(&data);
+    idle(&data, Start::End);
     reading(&data);
     for compression in [Compression::None, Compression::Zstd, Compression::Gzip] {
         sending(&data, compression);
@@ -47,6 +47,7 @@ fn main() {
     for compression in [Compression::None, Compression::Zstd] {
         delivering(&data, compression, events);
     }
+    idle(&data, Start::Begin);
 }
 
 /// CPU seconds of a process so far, from its `stat`.
@@ -251,17 +252,17 @@ impl Parking for Nowhere {
     }
 }
 
-fn delivery(dir: &Path, sender: Vector) -> Delivery {
+fn delivery(dir: &Path, sender: Vector, start: Start) -> Delivery {
     static RUNS: AtomicU64 = AtomicU64::new(0);
     let name = format!("bench-{}", RUNS.fetch_add(1, Relaxed));
-    let place = Place { name, dir: dir.to_owned(), consumer: "bench".to_owned(), notify: None, start: Start::Begin };
-    Delivery::new(place, Settings::default(), Box::new(sender), Box::new(Nowhere), Box::new(mark))
+    let place = Place { name, dir: dir.to_owned(), consumer: "bench".to_owned(), notify: None, start };
+    Delivery::new(place, Settings::default(), Box::new(sender), Box::new(Nowhere), Arc::new(mark))
 }
 
 /// The whole way from the Logstore.
 fn delivering(dir: &Path, compression: Compression, events: u64) {
     let receiver = Receiver::start();
-    let mut delivery = delivery(dir, sender(&receiver.url, compression));
+    let mut delivery = delivery(dir, sender(&receiver.url, compression), Start::Begin);
     let (begun, own, theirs) = (Instant::now(), cpu(std::process::id()), cpu(receiver.child.id()));
     delivery.drain(&AtomicBool::new(false)).unwrap();
     let (own, theirs) = (cpu(std::process::id()) - own, cpu(receiver.child.id()) - theirs);
@@ -269,35 +270,26 @@ fn delivering(dir: &Path, compression: Compression, events: u64) {
     report(&format!("delivered from the Logstore, {compression:?}"), events, begun.elapsed(), own, theirs);
 }
 
-/// What a sink that waits for records adds to its process, its position at the end.
-fn idle(dir: &Path) {
+/// What a sink that waits for records adds to its process: one that began at the end, and one that sent everything.
+fn idle(dir: &Path, start: Start) {
     let receiver = Receiver::start();
     let before = rss();
     let mut vector = sender(&receiver.url, Compression::None);
     vector.health().unwrap();
-    let mut delivery = delivery(dir, vector);
-    let stop = Arc::new(AtomicBool::new(false));
-    let status = delivery.status();
-    let end = Reader::open(dir, ReaderOptions::default()).unwrap().end(Store::Log).seq();
-    delivery.replay(end - 2_000, None, &stop).unwrap();
-    let told = Arc::clone(&stop);
-    let thread = std::thread::spawn(move || {
-        delivery.run(&told).unwrap();
-        delivery
-    });
-    while status.report().state != State::CaughtUp {
+    let running = delivery(dir, vector, start).spawn().unwrap();
+    while running.status().report().state != State::CaughtUp {
         std::thread::sleep(Duration::from_millis(50));
     }
     std::thread::sleep(Duration::from_millis(500));
     let cpu_before = cpu(std::process::id());
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(2));
     println!(
-        "an idle sink: {:.1} MiB resident more than before it was made, {:.1} ms CPU a second",
+        "an idle sink, begun at {start:?}: {:.1} MiB more than before it was made, {:.1} ms CPU a second",
         rss() - before,
-        (cpu(std::process::id()) - cpu_before) / 3.0 * 1_000.0
+        (cpu(std::process::id()) - cpu_before) / 2.0 * 1_000.0
     );
-    stop.store(true, Relaxed);
-    drop(thread.join().unwrap());
+    running.stop();
+    running.join().unwrap();
 }
 
 fn report(what: &str, events: u64, took: Duration, own: f64, theirs: f64) {

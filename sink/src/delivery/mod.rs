@@ -8,6 +8,7 @@
 //! At least once: the position is stored after the answer, so a crash in between repeats records. The order in which a
 //! receiver sees records for the first time is the Logstore's.
 
+mod ahead;
 mod backoff;
 mod core;
 mod error;
@@ -19,6 +20,7 @@ mod runner;
 mod core_tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use innertrail_logstore::consumer::Notify;
@@ -33,7 +35,7 @@ use crate::record::Record;
 use crate::sender::Sender;
 
 /// Makes the seal mark of a record from its sequence number and its raw bytes.
-pub type Mark = Box<dyn Fn(u64, &[u8]) -> String + Send>;
+pub type Mark = Arc<dyn Fn(u64, &[u8]) -> String + Send + Sync>;
 
 /// The host's side of a delivery: where records go that a receiver will never take, and who hears of gaps.
 pub trait Parking: Send {

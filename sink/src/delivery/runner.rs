@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use innertrail_logstore::consumer::{ConsumerError, Cursor, Group, Groups, Reader, ReaderOptions};
 use innertrail_logstore::{Layout, Store};
 
+use super::ahead::{self, Found, Look, Looks};
 use super::core::{Core, Counts, Now, Step};
 use super::position::{self, Held, cursor_at, group_name};
 use super::report::State;
@@ -17,10 +19,7 @@ use crate::record::{Batch, Record};
 use crate::sender::Sender;
 
 /// The longest wait between two looks at whether to stop.
-const SLICE: Duration = Duration::from_millis(200);
-
-/// Bytes of raw events read at a time.
-const PAGE_BYTES: usize = 4 << 20;
+pub(super) const SLICE: Duration = Duration::from_millis(200);
 
 /// A sink, ready to run.
 pub struct Delivery {
@@ -240,38 +239,48 @@ impl Delivery {
         let limits = Limits { records: self.settings.max_records, bytes: self.sender.max_request_bytes() };
         let seed = now_us().unsigned_abs() ^ u64::from(std::process::id()) << 32;
         let core = Core::new(limits, self.settings, at.seq(), self.counts, seed);
-        let layout = reader.snapshot().layout().clone();
-        let begun = Instant::now();
-        let mut stretch = Stretch {
-            trail: reader.snapshot().trail().to_owned(),
-            delivery: self,
-            reader,
-            core,
-            held,
-            until,
-            layout,
-            next: at,
-            records: Vec::new(),
-            from: 0,
-            begun,
-            missed: None,
-            unstored: false,
-        };
-        stretch.run(stop)
+        let (layout, trail) = (reader.snapshot().layout().clone(), reader.snapshot().trail().to_owned());
+        let end = reader.end(Store::Log).seq();
+        let mark = Arc::clone(&self.mark);
+        // Without a place in the channel: the next page waits in the other thread's hands, and no third one is read.
+        let (found, looks) = mpsc::sync_channel(0);
+        thread::scope(|scope| {
+            scope.spawn(move || ahead::read(reader, at, until.seq(), &*mark, &found));
+            let mut stretch = Stretch {
+                trail,
+                delivery: self,
+                core,
+                held,
+                until,
+                layout,
+                place: at,
+                end,
+                looks,
+                records: Vec::new(),
+                from: 0,
+                begun: Instant::now(),
+                missed: None,
+                unstored: false,
+                unread: false,
+            };
+            stretch.run(stop)
+        })
     }
 }
 
 /// Delivering from one place on, under one hold of the group.
 struct Stretch<'a> {
     delivery: &'a mut Delivery,
-    reader: &'a mut Reader,
     core: Core,
     held: Option<&'a mut Held>,
     until: Until,
     trail: String,
     layout: Layout,
-    /// Where to read on.
-    next: Cursor,
+    /// A cursor of this Logstore, to make others of.
+    place: Cursor,
+    /// Where the durable records ended at the last look.
+    end: u64,
+    looks: Looks,
     /// What waits is `records[from..]`.
     records: Vec<Record>,
     from: usize,
@@ -280,12 +289,14 @@ struct Stretch<'a> {
     missed: Option<(u64, u64)>,
     /// The last try to store the position failed.
     unstored: bool,
+    /// Nobody reads any more, which only a panic can do: the thread's scope passes it on.
+    unread: bool,
 }
 
 impl Stretch<'_> {
     fn run(&mut self, stop: &AtomicBool) -> Result<Ended, DeliveryError> {
         loop {
-            let done = stop.load(Ordering::Relaxed) || self.core.at() >= self.until.seq();
+            let done = stop.load(Ordering::Relaxed) || self.unread || self.core.at() >= self.until.seq();
             match self.keep(done) {
                 Err(ConsumerError::NotOwner { .. }) => return Ok(Ended::Lost),
                 // What was sent was sent: the next start repeats what could not be noted.
@@ -310,7 +321,7 @@ impl Stretch<'_> {
         let resting = matches!(self.core.next(self.now()), Step::Rest(_)) && !at_once;
         let Some(held) = self.held.as_deref_mut().filter(|_| !resting || !self.unstored) else { return Ok(()) };
         let at_once = at_once || self.unstored || (idle && *self.core.state() == State::CaughtUp);
-        held.keep(self.next.at(self.core.at()), at_once, now_us())?;
+        held.keep(self.place.at(self.core.at()), at_once, now_us())?;
         if std::mem::take(&mut self.unstored) {
             self.core.recovered();
         }
@@ -334,47 +345,54 @@ impl Stretch<'_> {
         if let Some((from, to)) = self.missed {
             return self.note_missed(from, to);
         }
-        let left = self.until.seq() - self.core.end();
-        let room = usize::try_from(left).unwrap_or(usize::MAX).min(self.delivery.settings.max_records);
-        if room == 0 {
-            return self.core.filled([], false);
-        }
-        match self.reader.pull(self.next, room, PAGE_BYTES) {
-            Ok(page) if page.rows.is_empty() => self.idle(),
-            Ok(page) => {
-                self.records.drain(..self.from);
-                self.from = 0;
-                if self.reader.snapshot().layout() != &self.layout {
-                    self.layout = self.reader.snapshot().layout().clone();
-                }
-                let first = self.records.len();
-                let mark = &self.delivery.mark;
-                self.records.extend(page.rows.into_iter().map(|row| Record { mark: mark(row.seq, &row.payload), row }));
-                let batch = Batch { trail: &self.trail, layout: &self.layout, records: &self.records };
-                let sender = &self.delivery.sender;
-                let sizes = (first..self.records.len()).map(|at| sender.encoded_len(&batch, at));
-                self.core.filled(sizes, !page.at_end);
-                self.next = page.next;
+        let Look { found, end } = match self.looks.recv_timeout(SLICE) {
+            Ok(look) => look,
+            Err(RecvTimeoutError::Timeout) => return self.core.filled([], false),
+            Err(RecvTimeoutError::Disconnected) => {
+                // Everything up to the end of the stretch was read, or the reading thread panicked.
+                self.unread = self.core.end() < self.until.seq();
+                return self.idle();
             }
-            // What was read before is still in memory, and goes first.
-            Err(ConsumerError::Expired { .. }) if self.core.end() > self.core.at() => self.core.filled([], false),
-            Err(ConsumerError::Expired { at, first_kept, .. }) => self.missed = Some((at, first_kept)),
-            Err(error) => self.core.failed(format!("the Logstore could not be read: {error}"), self.now()),
+        };
+        self.end = end;
+        match found {
+            Found::Page { records, at_end, layout } => self.filled(records, at_end, layout),
+            Found::Nothing => self.idle(),
+            Found::Gap { from, to } => {
+                self.missed = Some((from, to));
+                // What was read before the gap goes first.
+                self.core.filled([], false);
+            }
+            // What was read before goes first.
+            Found::Failed(_) if self.core.end() > self.core.at() => self.core.filled([], false),
+            Found::Failed(error) => self.core.failed(format!("the Logstore could not be read: {error}"), self.now()),
         }
+    }
+
+    fn filled(&mut self, records: Vec<Record>, at_end: bool, layout: Option<Layout>) {
+        if self.from == self.records.len() {
+            self.records = records;
+        } else {
+            self.records.drain(..self.from);
+            self.records.extend(records);
+        }
+        self.from = 0;
+        if let Some(layout) = layout {
+            self.layout = layout;
+        }
+        let known = usize::try_from(self.core.end() - self.core.at()).unwrap_or(usize::MAX);
+        let batch = Batch { trail: &self.trail, layout: &self.layout, records: &self.records };
+        let sender = &self.delivery.sender;
+        let sizes = (known..self.records.len()).map(|at| sender.encoded_len(&batch, at));
+        self.core.filled(sizes, !at_end);
     }
 
     /// Nothing is there to read. What already waits goes out as it is.
     fn idle(&mut self) {
-        let nothing_waits = self.core.end() == self.core.at();
         self.core.filled([], false);
-        if nothing_waits {
+        if self.core.end() == self.core.at() {
             self.records = Vec::new();
             self.from = 0;
-            self.show();
-            match self.keep(false).and_then(|()| self.reader.wait(self.next, SLICE).map(|_| ())) {
-                // The next round of the loop sees it again, and says it.
-                Ok(()) | Err(_) => {}
-            }
         }
     }
 
@@ -384,7 +402,6 @@ impl Stretch<'_> {
                 self.missed = None;
                 self.records.clear();
                 self.from = 0;
-                self.next = self.next.at(to);
                 self.core.skipped_to(to);
                 self.delivery.status.change(|report| report.missed += to - from);
             }
@@ -414,7 +431,7 @@ impl Stretch<'_> {
                 self.core.parked();
                 if let Some(held) = self.held.as_deref_mut() {
                     // If this fails, the next round of the loop says so, and tries again.
-                    let _stored = held.keep(self.next.at(self.core.at()), true, now_us());
+                    let _stored = held.keep(self.place.at(self.core.at()), true, now_us());
                 }
             }
             Err(NotParked(why)) => {
@@ -427,7 +444,7 @@ impl Stretch<'_> {
     fn show(&mut self) {
         self.delivery.counts = self.core.counts();
         let (at, counts, state) = (self.core.at(), self.core.counts(), self.core.state().clone());
-        let behind = self.reader.end(Store::Log).seq().saturating_sub(at);
+        let behind = self.end.saturating_sub(at);
         self.delivery.status.change(|report| {
             report.position = at;
             report.behind = behind;

@@ -39,7 +39,7 @@ pub(crate) fn sink(dir: &Path, sender: Box<dyn Sender>, settings: Settings, park
         notify: None,
         start: Start::Begin,
     };
-    Delivery::new(place, settings, sender, Box::new(parked.clone()), Box::new(mark))
+    Delivery::new(place, settings, sender, Box::new(parked.clone()), Arc::new(mark))
 }
 
 /// Waits until everything was taken, then stops.

@@ -105,7 +105,7 @@ fn a_new_sink_begins_where_it_is_told_and_that_holds_after_a_restart() {
                 notify: None,
                 start,
             };
-            Delivery::new(here, impatient(), Box::new(notes.clone()), Box::new(Parked::default()), Box::new(mark))
+            Delivery::new(here, impatient(), Box::new(notes.clone()), Box::new(Parked::default()), Arc::new(mark))
         };
         // Stopped before it sent anything: where it began is kept all the same.
         notes.refuse.store(true, Relaxed);
@@ -127,7 +127,7 @@ fn a_new_sink_begins_where_it_is_told_and_that_holds_after_a_restart() {
         start: Start::At(2),
     };
     let mut sink =
-        Delivery::new(here, impatient(), Box::new(Notes::default()), Box::new(Parked::default()), Box::new(mark));
+        Delivery::new(here, impatient(), Box::new(Notes::default()), Box::new(Parked::default()), Arc::new(mark));
     let error = sink.drain(&AtomicBool::new(false)).unwrap_err();
     insta::assert_snapshot!(error, @r#"sink `test`: there is no record 2; the Logstore keeps 0 to 0"#);
 }
@@ -218,7 +218,7 @@ fn a_sink_of_a_name_that_cannot_be_or_of_another_store_does_not_start() {
             notify: None,
             start: Start::Begin,
         };
-        Delivery::new(here, impatient(), Box::new(notes.clone()), Box::new(Parked::default()), Box::new(mark))
+        Delivery::new(here, impatient(), Box::new(notes.clone()), Box::new(Parked::default()), Arc::new(mark))
     };
     let mut bad = named("../x");
     assert!(bad.drain(&AtomicBool::new(false)).is_err());
