@@ -170,9 +170,9 @@ impl Core {
             Refused::Unclear { why } => {
                 self.unclear += 1;
                 if self.unclear > self.patience(count) {
-                    self.never(count, why, now)
+                    self.never(count, why, now);
                 } else {
-                    self.pause(why, None, now)
+                    self.pause(why, None, now);
                 }
             }
             Refused::Never { why } => {

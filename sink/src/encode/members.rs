@@ -40,6 +40,7 @@ pub(crate) enum Of<'a> {
 pub(crate) struct Members {
     columns: Vec<String>,
     nulls: Option<u8>,
+    moment: Option<u8>,
     written: Vec<Member>,
     sorted: Vec<Member>,
 }
@@ -67,7 +68,8 @@ impl Members {
         let mut sorted = written.clone();
         sorted.sort_by_key(|member| member.name);
         let columns = layout.columns.iter().map(|c| c.name.clone()).collect();
-        Self { columns, nulls: position(Column::Nulls).map(|(_, at)| at), written, sorted }
+        let at = |column| position(column).map(|(_, at)| at);
+        Self { columns, nulls: at(Column::Nulls), moment: at(Column::Time), written, sorted }
     }
 
     /// Whether this was made for such a layout.
@@ -84,6 +86,14 @@ impl Members {
     /// The same, sorted by name, as Vector's maps are.
     pub(crate) fn each_sorted<'a>(&self, record: &'a Record, visit: impl FnMut(&'static str, Of<'a>)) {
         self.walk(&self.sorted, record, visit);
+    }
+
+    /// The one moment that a record has.
+    pub(crate) fn moment(&self, record: &Record) -> Option<i64> {
+        match record.row.column(self.moment?)? {
+            Value::Timestamp(us) | Value::Integer(us) => Some(*us),
+            Value::Text(_) => None,
+        }
     }
 
     fn walk<'a>(&self, members: &[Member], record: &'a Record, mut visit: impl FnMut(&'static str, Of<'a>)) {

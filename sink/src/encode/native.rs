@@ -56,15 +56,12 @@ pub fn log_event(batch: &Batch<'_>, record: &Record) -> Result<LogEvent, EncodeE
 
 /// Refuses what makes Vector panic.
 fn check(members: &Members, record: &Record) -> Result<(), EncodeError> {
-    let mut bad = None;
-    members.each(record, |_, value| {
-        if let Of::Moment(us) = value
-            && chrono::DateTime::from_timestamp_micros(us).is_none()
-        {
-            bad = Some(us);
+    match members.moment(record) {
+        Some(us) if chrono::DateTime::from_timestamp_micros(us).is_none() => {
+            Err(EncodeError::Timestamp { seq: record.row.seq, us })
         }
-    });
-    bad.map_or(Ok(()), |us| Err(EncodeError::Timestamp { seq: record.row.seq, us }))
+        _ => Ok(()),
+    }
 }
 
 /// Length of the log.
