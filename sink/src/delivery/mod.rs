@@ -15,6 +15,7 @@ mod error;
 mod position;
 mod report;
 mod runner;
+mod stretch;
 
 #[cfg(test)]
 mod core_tests;

@@ -4,6 +4,7 @@
 //! `OK` means delivered where the receiving Vector's sinks have `acknowledgements.enabled: true`, and queued elsewhere.
 
 mod answer;
+mod tls;
 mod wire;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint};
 use ureq::http::uri::PathAndQuery;
 
+pub use self::tls::Tls;
 use self::wire::Raw;
 use crate::encode::{Encoder, Encoding, delimited, push_request};
 use crate::record::Batch;
@@ -42,8 +44,10 @@ pub enum Compression {
 /// Which Vector, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VectorConfig {
-    /// `http://host:port` of its `vector` source.
+    /// `http://host:port` of its `vector` source, or `https://host:port` where that has TLS.
     pub address: String,
+    /// For `https://`: whom to believe and who we are. Default: the system's authorities, and no certificate of ours.
+    pub tls: Tls,
     /// Default none.
     pub compression: Compression,
     /// Longest wait for an answer. With acknowledgements Vector answers only after its sinks have delivered. Default 60 s.
@@ -60,6 +64,7 @@ impl VectorConfig {
     pub fn of(address: &str) -> Self {
         Self {
             address: address.to_owned(),
+            tls: Tls::default(),
             compression: Compression::default(),
             deadline: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
@@ -72,10 +77,18 @@ impl VectorConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum VectorError {
     /// The address is none.
-    #[error("`{address}` is no address of a Vector: {why}; write `http://host:port`")]
+    #[error("`{address}` is no address of a Vector: {why}; write `http://host:port` or `https://host:port`")]
     Address {
         /// What was given.
         address: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file of certificates or keys cannot be used.
+    #[error("{path}: {why}")]
+    Tls {
+        /// The file, or what was to be set up.
+        path: String,
         /// What is wrong.
         why: String,
     },
@@ -104,8 +117,12 @@ impl Vector {
     /// [`VectorError`].
     pub fn new(config: VectorConfig) -> Result<Self, VectorError> {
         let bad = |why: String| VectorError::Address { address: config.address.clone(), why };
-        if !config.address.starts_with("http://") {
-            return Err(bad("it does not begin with `http://`".to_owned()));
+        let secure = config.address.starts_with("https://");
+        if !secure && !config.address.starts_with("http://") {
+            return Err(bad("it begins neither with `http://` nor with `https://`".to_owned()));
+        }
+        if !secure && config.tls != Tls::default() {
+            return Err(bad("it is not `https://`, but `tls` is set".to_owned()));
         }
         let endpoint = Endpoint::from_shared(config.address.clone()).map_err(|e| bad(e.to_string()))?;
         let endpoint = endpoint
@@ -113,6 +130,7 @@ impl Vector {
             .map_err(|e| bad(e.to_string()))?
             .connect_timeout(config.connect_timeout)
             .tcp_nodelay(true);
+        let endpoint = if secure { config.tls.apply(endpoint, config.connect_timeout)? } else { endpoint };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let channel = {
             // The channel's queue is served by a task of the runtime.

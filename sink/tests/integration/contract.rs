@@ -15,6 +15,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use innertrail_plugin::event::{Item, LogEvent, native};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
 
 /// What the server says to a request.
 #[derive(Debug, Clone)]
@@ -43,6 +45,11 @@ pub(crate) struct Contract {
 
 impl Contract {
     pub(crate) fn serve(handler: Handler) -> Self {
+        Self::with(handler, None)
+    }
+
+    /// The same behind TLS.
+    pub(crate) fn with(handler: Handler, tls: Option<TlsAcceptor>) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (told, address) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -52,7 +59,7 @@ impl Contract {
                 listener.set_nonblocking(true).unwrap();
                 told.send(listener.local_addr().unwrap()).unwrap();
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                tokio::select! { () = accept(listener, handler) => {}, _ = stopped => {} }
+                tokio::select! { () = accept(listener, handler, tls) => {}, _ = stopped => {} }
             });
         });
         Self { address: address.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
@@ -70,17 +77,28 @@ impl Drop for Contract {
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, handler: Handler) {
+async fn accept(listener: tokio::net::TcpListener, handler: Handler, tls: Option<TlsAcceptor>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let handler = Arc::clone(&handler);
+        let (handler, tls) = (Arc::clone(&handler), tls.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, Arc::clone(&handler)));
-            let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service);
-            let _ended = connection.await;
+            match tls {
+                None => connection(stream, handler).await,
+                // Who does not believe us, or whom we do not, is gone.
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        connection(stream, handler).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, handler: Handler) {
+    let service = service_fn(move |request| answer(request, Arc::clone(&handler)));
+    let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let _ended = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// A body of one message and its trailers.

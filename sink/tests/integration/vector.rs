@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use innertrail_logstore::Value as Column;
 use innertrail_plugin::event::LogEvent;
 use innertrail_sink::delivery::{Settings, State};
-use innertrail_sink::vector::{Compression, MAX_MESSAGE, Vector, VectorConfig, VectorError};
+use innertrail_sink::vector::{Compression, MAX_MESSAGE, Tls, Vector, VectorConfig, VectorError};
 use innertrail_sink::{Batch, Record, Refused, Sender};
 use serde_json::json;
 
@@ -137,7 +137,7 @@ later: URL: Unknown: transport error (stream closed because of a broken pipe)
 
 #[test]
 fn addresses_that_cannot_be_are_refused_at_once() {
-    for bad in ["", "localhost:6000", "https://host:6000", "http://", "http://a b"] {
+    for bad in ["", "localhost:6000", "ftp://host:6000", "http://", "http://a b"] {
         assert!(matches!(Vector::new(VectorConfig::of(bad)), Err(VectorError::Address { .. })), "{bad}");
     }
 }
@@ -255,4 +255,51 @@ fn an_event_is_what_a_remap_expects() {
     assert_eq!(event["log"]["it_seal"], json!(records[0].mark));
     let timestamp = got[0].value.get("timestamp").unwrap();
     assert_eq!(timestamp.type_name(), "timestamp");
+}
+
+/// Both sides show a certificate; a side that is not believed gets nothing, and the records wait.
+#[test]
+fn tls_in_both_directions() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let (certificate, key) = (dir.path().join(format!("{name}.pem")), dir.path().join(format!("{name}.key")));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        (made.cert.der().clone(), made.signing_key.serialize_der(), certificate, key)
+    };
+    let (server_der, server_key, server_pem, _) = made("localhost");
+    let (client_der, _, client_pem, client_key) = made("client");
+    let (_, _, other_pem, other_key) = made("other");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(client_der).unwrap();
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![server_der], rustls::pki_types::PrivateKeyDer::try_from(server_key).unwrap())
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let server = Contract::with(Arc::new(|_| Answer::Ok), Some(Arc::new(config).into()));
+    let place = logstore(3);
+    let (_, records) = records(&place.dir);
+    let with = |tls: Tls| {
+        let address = format!("https://localhost:{}", server.address.port());
+        Vector::new(VectorConfig { tls, deadline: Duration::from_secs(5), ..VectorConfig::of(&address) })
+    };
+    let right = Tls { ca_file: Some(server_pem.clone()), client: Some((client_pem, client_key)), server_name: None };
+    assert_eq!(push(&mut with(right.clone()).unwrap(), &records), Ok(()));
+    let anonymous = Tls { client: None, ..right.clone() };
+    let stranger = Tls { client: Some((other_pem.clone(), other_key)), ..right.clone() };
+    let misled = Tls { ca_file: Some(other_pem), ..right.clone() };
+    let misnamed = Tls { server_name: Some("elsewhere".to_owned()), ..right.clone() };
+    for wrong in [anonymous, stranger, misled, misnamed] {
+        assert_eq!(kind(&push(&mut with(wrong.clone()).unwrap(), &records)), "later", "{wrong:?}");
+    }
+    let no_key = Tls { client: Some((server_pem.clone(), server_pem)), ..right.clone() };
+    assert!(matches!(with(no_key), Err(VectorError::Tls { .. })));
+    let plain = VectorConfig { tls: right, ..VectorConfig::of("http://localhost:1") };
+    assert!(matches!(Vector::new(plain), Err(VectorError::Address { .. })), "TLS that would not be used");
 }
