@@ -2,6 +2,7 @@
 //! of its own.
 //! It must never hand on what is not durable, pass over a record that the receiver has not taken, or change one.
 
+pub mod encode;
 mod fields;
 pub mod forward;
 pub mod otlp;

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod double;
+mod ecs_schema;
 mod fixture_records;
 mod forward;
 mod forward_double;
+mod ocsf_schema;
 mod otlp;
 mod otlp_double;
 mod programs;
+mod schemas;
