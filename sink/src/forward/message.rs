@@ -120,18 +120,20 @@ pub(super) fn entry_len(layout: &Layout, record: &Record) -> usize {
     counter.0
 }
 
-/// The whole message.
-pub(super) fn packed(batch: &Batch<'_>, tag: &str, chunk: &str, gzip: bool) -> Result<Vec<u8>, String> {
+/// The whole message, and how many bytes of entries it has before compression.
+pub(super) fn packed(batch: &Batch<'_>, tag: &str, chunk: &str, gzip: bool) -> Result<(Vec<u8>, usize), String> {
     let mut out = Vec::new();
-    write_packed(&mut out, batch, tag, chunk, gzip).map_err(|e| format!("the message cannot be written: {e}"))?;
-    Ok(out)
+    let written = write_packed(&mut out, batch, tag, chunk, gzip);
+    let len = written.map_err(|e| format!("the message cannot be written: {e}"))?;
+    Ok((out, len))
 }
 
-fn write_packed(out: &mut Vec<u8>, batch: &Batch<'_>, tag: &str, chunk: &str, gzip: bool) -> Written {
+fn write_packed(out: &mut Vec<u8>, batch: &Batch<'_>, tag: &str, chunk: &str, gzip: bool) -> std::io::Result<usize> {
     let mut entries = Vec::new();
     for record in batch.records {
         entry(&mut entries, batch.layout, record)?;
     }
+    let len = entries.len();
     if gzip {
         let mut packed = GzEncoder::new(Vec::with_capacity(entries.len() / 4), Compression::fast());
         packed.write_all(&entries)?;
@@ -153,7 +155,7 @@ fn write_packed(out: &mut Vec<u8>, batch: &Batch<'_>, tag: &str, chunk: &str, gz
         encode::write_str(out, "compressed")?;
         encode::write_str(out, "gzip")?;
     }
-    Ok(())
+    Ok(len)
 }
 
 #[cfg(test)]

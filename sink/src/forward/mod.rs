@@ -167,13 +167,26 @@ fn chunk() -> Result<String, String> {
 
 impl Sender for Forward {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
-        let send = |this: &mut Self| {
+        // Set once the message is known to be longer than the receiver takes.
+        let mut beyond = None;
+        let mut send = || {
             let chunk = chunk()?;
-            let message = message::packed(batch, &this.config.tag, &chunk, this.config.gzip)?;
-            this.exchange(&message, &chunk)
+            let (message, len) = message::packed(batch, &self.config.tag, &chunk, self.config.gzip)?;
+            beyond = Some(len).filter(|len| *len > self.config.max_message);
+            self.exchange(&message, &chunk)
         };
-        // The protocol has no word for a refusal: whatever is no `ack` may be one later.
-        send(self).map_err(|why| Refused::Later { why: format!("{}: {why}", self.config.address), after: None })
+        let Err(why) = send() else { return Ok(()) };
+        let why = format!("{}: {why}", self.config.address);
+        // The protocol has no word for a refusal: whatever is no `ack` may be one later, unless the one record of the batch
+        // is too long for the receiver, which then closes the connection every time.
+        Err(match beyond {
+            Some(len) => {
+                let limit = self.config.max_message;
+                let why = format!("{why}; the message has {len} bytes, more than the {limit} that the receiver takes");
+                Refused::Unclear { why }
+            }
+            None => Refused::Later { why, after: None },
+        })
     }
 
     fn max_request_bytes(&self) -> usize {

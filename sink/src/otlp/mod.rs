@@ -155,26 +155,44 @@ impl Otlp {
         Ok(Self { agent: Agent::new(config)?, encoding: config.encoding, gzip: config.gzip, max_body })
     }
 
-    fn body(&self, batch: &Batch<'_>) -> Result<Vec<u8>, Refused> {
+    /// The body as it is sent, and its length before compression.
+    fn body(&self, batch: &Batch<'_>) -> Result<(Vec<u8>, usize), Refused> {
         let shared = Shared::of(batch);
         let body = match self.encoding {
             Encoding::Protobuf => protobuf::request(batch, &shared),
             Encoding::Json => json::request(batch, &shared),
         };
+        let len = body.len();
         if !self.gzip {
-            return Ok(body);
+            return Ok((body, len));
         }
         let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
         // A vector takes every write; were it not so, nothing would be sent.
         let packed = gzip.write_all(&body).and_then(|()| gzip.finish());
-        packed.map_err(|e| Refused::Later { why: format!("gzip: {e}"), after: None })
+        packed.map(|body| (body, len)).map_err(|e| Refused::Later { why: format!("gzip: {e}"), after: None })
+    }
+}
+
+impl Otlp {
+    /// A receiver that refuses a body for its length may close the connection before its answer can be read. So a failure
+    /// of the exchange says little about the network when the one record of a batch is longer than the limit.
+    fn beyond(&self, len: usize, refused: Refused) -> Refused {
+        match refused {
+            Refused::Later { why, .. } if len > self.max_body => Refused::Unclear {
+                why: format!(
+                    "{why}; the body has {len} bytes, more than the {} that the receiver takes",
+                    self.max_body
+                ),
+            },
+            other => other,
+        }
     }
 }
 
 impl Sender for Otlp {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
-        let body = self.body(batch)?;
-        let answer = self.agent.post(self.encoding, self.gzip, &body)?;
+        let (body, len) = self.body(batch)?;
+        let answer = self.agent.post(self.encoding, self.gzip, &body).map_err(|e| self.beyond(len, e))?;
         if matches!(answer.status, 401 | 403) {
             self.agent.renew_headers();
         }

@@ -126,7 +126,13 @@ fn nobody_listening_and_nobody_reading_are_bounded() {
     let big = [fixture_records::made(1, &[], &vec![b'x'; 16 << 20])];
     let batch = innertrail_sink::Batch { trail: "t", layout: &layout, records: &big };
     let started = Instant::now();
-    assert_eq!(why(Forward::new(config).unwrap().send(&batch)), "the message was not taken: not in time");
+    config.max_message = 32 << 20;
+    let told = why(Forward::new(config.clone()).unwrap().send(&batch));
+    assert_eq!(told, "the message was not taken: not in time");
+    // A record that the receiver cannot take must not hold back everything behind it for ever.
+    config.max_message = 4 << 20;
+    let told = Forward::new(config).unwrap().send(&batch).unwrap_err();
+    assert!(matches!(&told, Refused::Unclear { why } if why.contains("more than the 4194304 that")), "{told:?}");
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 

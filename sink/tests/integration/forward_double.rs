@@ -11,13 +11,15 @@ use sha2::{Digest, Sha512};
 
 use crate::double::{Listener, silence};
 
+/// Seconds, nanoseconds, names and values.
+type Entry = (u32, u32, Vec<(Value, Value)>);
+
 /// A message as it was understood.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) tag: String,
     pub(crate) chunk: String,
-    /// Seconds and nanoseconds, name and value.
-    pub(crate) entries: Vec<(u32, u32, Vec<(Value, Value)>)>,
+    pub(crate) entries: Vec<Entry>,
     pub(crate) compressed: bool,
     /// Bytes of the entries, before compression.
     pub(crate) bytes: usize,
@@ -131,7 +133,7 @@ fn understand(value: &Value) -> Result<Seen, String> {
     Ok(Seen { tag, chunk: chunk.to_owned(), entries: found, compressed, bytes: plain.len() })
 }
 
-fn entry(value: Value) -> Result<(u32, u32, Vec<(Value, Value)>), String> {
+fn entry(value: Value) -> Result<Entry, String> {
     let Value::Array(parts) = value else { return Err("an entry is no array".to_owned()) };
     let [Value::Ext(0, time), Value::Map(map)] = &parts[..] else { return Err(format!("an entry of {parts:?}")) };
     let [s0, s1, s2, s3, n0, n1, n2, n3] = time[..] else { return Err("no EventTime".to_owned()) };

@@ -299,6 +299,23 @@ fn a_header_is_sent_renewed_and_never_shown() {
     assert_eq!(token(), "Bearer second-secret");
 }
 
+/// A receiver with a limit answers 413 and closes, the body unread: the sender may see no more than a broken pipe. An event
+/// beyond the receiver's limit would be sent again for ever, and everything behind it would wait.
+#[test]
+fn an_event_beyond_the_receivers_limit_is_not_held_for_a_failure_of_the_network() {
+    let layout = fixture_records::layout();
+    let limit = Profile::LoongCollector.max_body();
+    let receiver = Receiver::start(Mood::Limit(limit));
+    let record = [made(1, &[], &vec![b'x'; 8 << 20]), made(2, &[], b"{}")];
+    let mut sender = sender(&receiver, |c| (c.profile, c.gzip) = (Profile::LoongCollector, false));
+    let batch = |records| Batch { trail: "t", layout: &layout, records };
+    for _ in 0..20 {
+        let answer = sender.send(&batch(&record[..1]));
+        assert!(["never", "unclear"].contains(&kind(&answer)), "{answer:?}");
+        sender.send(&batch(&record[1..])).unwrap();
+    }
+}
+
 #[test]
 fn connections_are_kept_between_requests() {
     let (receiver, fixtures) = (Receiver::start(Mood::Take), fixture_records::all());

@@ -45,6 +45,8 @@ pub(crate) enum Mood {
     Silence,
     /// A success whose body has no end.
     Endless,
+    /// 413 as soon as the head says more than so many bytes, and the end of the connection, the body unread.
+    Limit(usize),
 }
 
 pub(crate) struct Receiver {
@@ -59,7 +61,7 @@ impl Receiver {
         let (log, mind) = (Arc::clone(&seen), Arc::clone(&mood));
         let listener = Listener::start(move |stream, _, stopped| {
             let mut stream = BufReader::new(stream);
-            while let Some(request) = read(&mut stream) {
+            while let Some(request) = read(&mut stream, &mind) {
                 let understood = request.and_then(|raw| understand(raw, &log));
                 let mood = mind.lock().unwrap().clone();
                 if !answer(stream.get_mut(), &mood, understood, stopped) {
@@ -94,7 +96,7 @@ struct Raw {
 }
 
 /// One request; `None` at the end of the connection, the inner `Err` when it is no good one.
-fn read(stream: &mut BufReader<TcpStream>) -> Option<Result<Raw, String>> {
+fn read(stream: &mut BufReader<TcpStream>, mood: &Mutex<Mood>) -> Option<Result<Raw, String>> {
     let mut line = String::new();
     stream.read_line(&mut line).ok().filter(|n| *n > 0)?;
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -114,6 +116,10 @@ fn read(stream: &mut BufReader<TcpStream>) -> Option<Result<Raw, String>> {
     let Some(length) = headers.get("content-length").and_then(|l| l.parse().ok()) else {
         return Some(Err("there is no length".to_owned()));
     };
+    if matches!(*mood.lock().unwrap(), Mood::Limit(limit) if length > limit) {
+        respond(stream.get_mut(), 413, &[("connection", "close".to_owned())], b"");
+        return None;
+    }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     if words.first().map(String::as_str) != Some("POST") {
@@ -152,7 +158,7 @@ fn answer(stream: &mut TcpStream, mood: &Mood, understood: Result<Seen, String>,
         Err(why) => return respond(stream, 400, &[("content-type", "text/plain".to_owned())], why.as_bytes()),
     };
     match mood {
-        Mood::Take => partial(stream, &seen, None),
+        Mood::Take | Mood::Limit(_) => partial(stream, &seen, None),
         Mood::Partial(rejected, why) => partial(stream, &seen, Some((*rejected, why))),
         Mood::RejectsWith(word) => {
             let rejected = bodies(&seen.request).iter().filter(|body| body.contains(word)).count();
