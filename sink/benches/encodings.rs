@@ -36,12 +36,11 @@ fn main() {
         let mut sender = of_otlp(encoding, gzip);
         measure(name, || usize::from(sender.send(&batch).is_err()));
     }
-    for (name, gzip) in [("forward, gzip", true)] {
-        let mut config = forward::ForwardConfig::of("127.0.0.1:1");
-        config.gzip = gzip;
-        let mut sender = forward::Forward::new(config).expect("the address is one");
-        measure(name, || usize::from(sender.send(&batch).is_err()));
-    }
+    let mut config = forward::ForwardConfig::of("127.0.0.1:1");
+    config.gzip = true;
+    let mut sender = forward::Forward::new(config).expect("the address is one");
+    // It connects once the message is whole, so this too is the request.
+    measure("forward, gzip", || usize::from(sender.send(&batch).is_err()));
 }
 
 fn of_otlp(encoding: otlp::Encoding, gzip: bool) -> otlp::Otlp {

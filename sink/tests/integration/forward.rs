@@ -67,6 +67,27 @@ fn every_fixture_arrives_as_it_is_stored() {
     assert_eq!(receiver.connections(), 2);
 }
 
+/// MessagePack's texts are UTF-8; what is none goes as bytes, and nothing is replaced.
+#[test]
+fn an_event_that_is_no_text_is_sent_as_bytes() {
+    let (layout, receiver) = (fixture_records::layout(), Receiver::start(Mood::Ack, None));
+    let time = ("it_time", Value::Timestamp(1));
+    let records = [
+        fixture_records::made(1, &[time.clone(), ("it_offset", Value::Integer(i64::MIN))], b"\xff\xfe{}"),
+        fixture_records::made(2, &[time, ("userAgent", Value::Text("é".repeat(40_000)))], &vec![b'x'; 70_000]),
+    ];
+    let batch = innertrail_sink::Batch { trail: "t", layout: &layout, records: &records };
+    let mut sender = sender(&receiver, |_| ());
+    sender.send(&batch).unwrap();
+    let seen = receiver.last();
+    let get =
+        |at: usize, name: &str| seen.entries[at].2.iter().find(|(k, _)| k.as_str() == Some(name)).unwrap().1.clone();
+    assert_eq!(get(0, "event"), rmpv::Value::Binary(b"\xff\xfe{}".to_vec()));
+    assert_eq!(get(0, "it_offset").as_i64(), Some(i64::MIN));
+    assert_eq!(get(1, "userAgent").as_str().unwrap().len(), 80_000);
+    assert_eq!(sender.encoded_len(&batch, 0) + sender.encoded_len(&batch, 1), seen.bytes);
+}
+
 /// Whatever is no ack of this very chunk leaves the batch undelivered, and its connection is never used again.
 #[test]
 fn only_the_ack_of_this_chunk_counts() {

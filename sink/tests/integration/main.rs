@@ -9,5 +9,6 @@ mod forward_double;
 mod ocsf_schema;
 mod otlp;
 mod otlp_double;
+mod otlp_tls;
 mod programs;
 mod schemas;

@@ -86,6 +86,38 @@ fn every_fixture_arrives_as_it_is_stored() {
     }
 }
 
+/// Lengths are worked out before anything is written: numbers of every size, empty and long texts must all agree.
+#[test]
+fn every_size_of_number_and_text_arrives() {
+    let receiver = Receiver::start(Mood::Take);
+    let numbers = [i64::MIN, -1, 0, 1, 127, 128, 1 << 14, 1 << 35, i64::MAX];
+    let lengths = [0, 1, 127, 128, 16_383, 16_384, 2_097_152];
+    let mut records = vec![];
+    for (seq, n) in (0..).zip(numbers) {
+        let text = "\u{1}\"\\é".repeat(seq as usize);
+        let columns =
+            [("it_offset", Value::Integer(n)), ("it_time", Value::Timestamp(n)), ("eventName", Value::Text(text))];
+        records.push(made(seq, &columns, b"{}"));
+    }
+    records.extend(
+        (100..)
+            .zip(lengths)
+            .map(|(seq, len)| made(seq, &[("userAgent", Value::Text("é".repeat(len / 2)))], &vec![b'x'; len])),
+    );
+    let fixtures = Fixtures { layout: fixture_records::layout(), cases: vec![String::new(); records.len()], records };
+    for encoding in [Encoding::Protobuf, Encoding::Json] {
+        let mut sender = sender(&receiver, |c| c.encoding = encoding);
+        sender.send(&fixtures.batch()).unwrap();
+        let seen = receiver.last();
+        for (at, log) in logs(&seen).iter().enumerate() {
+            assert_eq!(attributes(&log.attributes), expected(&fixtures, at));
+        }
+        let batch = fixtures.batch();
+        let told: usize = (0..batch.records.len()).map(|at| sender.encoded_len(&batch, at)).sum();
+        assert!((told..=told + 1_024).contains(&seen.body.len()), "{} for {told}", seen.body.len());
+    }
+}
+
 #[test]
 fn severity_is_by_outcome() {
     let fixtures = fixture_records::all();

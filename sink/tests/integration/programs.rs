@@ -1,9 +1,9 @@
 //! The senders against programs of others: Fluent's own Forward server on Node, OTLP's own messages in Python, Rotel.
 //!
-//! `INNERTRAIL_NODE_MODULES` names a `node_modules` that has `@fluent-org/logger` 1.0.10, `INNERTRAIL_PYTHON` a Python that has
-//! `opentelemetry-proto` and `protobuf`, `INNERTRAIL_ROTEL` the agent `rotel-agent` that PyPI's `rotel` 0.0.1a15 holds. Without
-//! them a test prints `SKIPPED: reason`. Each program listens on a free port
-//! of 127.0.0.1, prints it, then a line for what it received, and is ended by its own process id.
+//! `INNERTRAIL_NODE_MODULES` names a `node_modules` that has `@fluent-org/logger` 1.0.10; `INNERTRAIL_PYTHON` a Python that
+//! has `opentelemetry-proto` 1.45 and, for OCSF, `ocsf-json-schema` 1.2 and `jsonschema`; `INNERTRAIL_ROTEL` the program
+//! `rotel-agent` that PyPI's `rotel` 0.0.1a15 holds. Without them a test prints `SKIPPED: reason`. Each program listens on a
+//! free port of 127.0.0.1, prints it, then a line for what it received, and is ended by its own process id.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -203,6 +203,44 @@ fn protobufs_own_library_reads_every_record_in_both_encodings() {
             }
         }
     }
+}
+
+const OCSF_VALIDATOR: &str = r#"
+import json, sys
+try:
+    import jsonschema
+    from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
+    from ocsf_json_schema.loader import get_ocsf_schema
+except ImportError as missing:
+    sys.exit(f'SKIPPED: {missing}')
+schema = OcsfJsonSchemaEmbedded(get_ocsf_schema('1.8.0')).get_class_schema('api_activity', ['cloud'])
+validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+for number, line in enumerate(open(sys.argv[1])):
+    print(number, sorted(error.message[:80] for error in validator.iter_errors(json.loads(line))))
+"#;
+
+/// Another reading of the schema than the tests' own.
+#[test]
+fn ocsf_json_schema_finds_every_record_valid_and_a_broken_one_not() {
+    let Some(python) = named("INNERTRAIL_PYTHON") else { return };
+    let (dir, fixtures) = (tempfile::tempdir().unwrap(), fixture_records::all());
+    let (path, mut lines) = (dir.path().join("events.ndjson"), vec![]);
+    for record in &fixtures.records {
+        innertrail_sink::encode::ocsf::append("main-trail", &fixtures.layout, record, &mut lines);
+        lines.push(b'\n');
+    }
+    lines.extend(b"{\"class_uid\":6003}\n");
+    std::fs::write(&path, lines).unwrap();
+    let output = Command::new(python).args(["-c", OCSF_VALIDATOR]).arg(&path).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    if error.starts_with("SKIPPED") {
+        return println!("{error}");
+    }
+    assert!(output.status.success(), "{error}");
+    let told: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    let (broken, whole) = told.split_last().unwrap();
+    assert_eq!(whole, (0..fixtures.records.len()).map(|n| format!("{n} []")).collect::<Vec<_>>());
+    assert!(broken.contains("'time' is a required property"), "{broken}");
 }
 
 fn free_port() -> u16 {
