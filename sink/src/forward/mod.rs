@@ -1,4 +1,4 @@
-//! Fluent Forward v1: batches as PackedForward over TCP, to Fluentd, Fluent Bit, Vector and whatever else speaks it.
+//! Fluent Forward v1: batches as PackedForward over TCP or TLS, to Fluentd, Fluent Bit, Vector and whatever else speaks it.
 //! It must never call a batch delivered before the receiver has repeated the batch's own `chunk` in its `ack`.
 //!
 //! Every batch has a fresh `chunk`, a text, because Fluent Bit takes no other. The answer to it is awaited; anything else
@@ -8,6 +8,7 @@
 mod connection;
 mod handshake;
 mod message;
+mod tls;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use self::connection::Connection;
+use self::tls::Tls;
+pub use self::tls::TlsConfig;
 use crate::record::Batch;
 use crate::reference::{Reference, ReferenceError};
 use crate::sender::{Refused, Sender};
@@ -44,6 +47,8 @@ pub struct ForwardConfig {
     pub tag: String,
     /// Whether entries are compressed (CompressedPackedForward). Default no: not every receiver reads it.
     pub gzip: bool,
+    /// Default none: everything on the way can be read, and a shared key proves who is there, not who listens.
+    pub tls: Option<TlsConfig>,
     /// The handshake that the receiver asks for. Default none.
     pub auth: Option<Auth>,
     /// Longest wait for a connection, name look-up not included. Default 10 s.
@@ -64,6 +69,7 @@ impl ForwardConfig {
             address: address.to_owned(),
             tag: "innertrail".to_owned(),
             gzip: false,
+            tls: None,
             auth: None,
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(60),
@@ -88,6 +94,12 @@ pub enum ForwardError {
     /// A wait of no time.
     #[error("every timeout must be longer than nothing")]
     Timeout,
+    /// The name that the certificate must have is none.
+    #[error("`{0}` is no name that a certificate can have; set `server_name`")]
+    Name(String),
+    /// No certificate authority is believed.
+    #[error("no certificate authority: {0}; install the system's certificates, or name a PEM file in `ca_file`")]
+    Authorities(String),
     /// A secret cannot be had.
     #[error("the shared key or the password: {0}")]
     Secret(#[from] ReferenceError),
@@ -96,6 +108,7 @@ pub enum ForwardError {
 /// One receiver.
 pub struct Forward {
     config: ForwardConfig,
+    tls: Option<Tls>,
     connection: Option<Connection>,
 }
 
@@ -128,7 +141,8 @@ impl Forward {
             auth.shared_key.read()?;
             auth.user.as_ref().map(|(_, password)| password.read()).transpose()?;
         }
-        Ok(Self { config, connection: None })
+        let tls = config.tls.as_ref().map(|tls| Tls::new(tls, &config.address)).transpose()?;
+        Ok(Self { config, tls, connection: None })
     }
 
     /// The connection that is there, if the receiver has neither closed it nor said anything unasked; else a new one.
@@ -136,7 +150,7 @@ impl Forward {
         match self.connection.take().filter(Connection::is_quiet) {
             Some(connection) => Ok(connection),
             None => {
-                let mut connection = Connection::open(&self.config)?;
+                let mut connection = Connection::open(&self.config, self.tls.as_ref())?;
                 if let Some(auth) = &self.config.auth {
                     handshake::run(&mut connection, auth)?;
                 }

@@ -1,11 +1,15 @@
 //! A listener on a free port of 127.0.0.1 that gives every connection to a handler, one after the other.
 //! It must never outlive its test.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 pub(crate) struct Listener {
     pub(crate) port: u16,
@@ -54,9 +58,31 @@ impl Drop for Listener {
     }
 }
 
+/// A connection, with or without TLS.
+pub(crate) trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
+
 /// Waits until the test is over.
 pub(crate) fn silence(stopped: &AtomicBool) {
     while !stopped.load(Ordering::SeqCst) {
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// TLS for `localhost`, and the PEM of the authority that vouches for it.
+pub(crate) fn server_config(authority: &str) -> (Arc<rustls::ServerConfig>, String) {
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, authority);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], der)
+        .unwrap();
+    (Arc::new(config), authority.pem())
 }

@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use innertrail_logstore::Value;
-use innertrail_sink::forward::{Auth, Forward, ForwardConfig};
+use innertrail_sink::forward::{Auth, Forward, ForwardConfig, ForwardError, TlsConfig};
 use innertrail_sink::{Reference, Refused, Sender};
 
+use crate::double::server_config;
 use crate::fixture_records::{self, Fixtures};
 use crate::forward_double::{Guard, Mood, Receiver, Seen};
 
@@ -227,6 +228,42 @@ fn a_handshake_that_is_set_up_is_never_left_out() {
     let told = why(sender(&receiver, |c| c.auth = Some(auth)).send(&fixtures.part(0, 1)));
     assert_eq!(told, "a handshake is set up, but no answer: not in time");
     assert!(receiver.seen.lock().unwrap().is_empty());
+}
+
+/// Over TLS everything is as it is without, and a receiver that nobody vouches for gets nothing.
+#[test]
+fn only_the_receiver_that_the_authority_vouches_for_is_sent_to() {
+    let (dir, fixtures) = (tempfile::tempdir().unwrap(), fixture_records::all());
+    let ((server, pem), (_, another)) = (server_config("ours"), server_config("another"));
+    let receiver = Receiver::secure(Mood::Ack, Some(GUARD), server);
+    let port = receiver.address().rsplit_once(':').unwrap().1.to_owned();
+    let of = |host: &str, authority: &str, server_name: Option<&str>| {
+        let path = dir.path().join("ca.pem");
+        std::fs::write(&path, authority).unwrap();
+        let auth = Auth { shared_key: secret(&dir, "key", "a shared key"), user: None, hostname: "s".to_owned() };
+        let mut config = ForwardConfig::of(&format!("{host}:{port}"));
+        config.tls = Some(TlsConfig { ca_file: Some(path), server_name: server_name.map(str::to_owned) });
+        (config.auth, config.read_timeout) = (Some(auth), Duration::from_secs(5));
+        Forward::new(config)
+    };
+    for mut sender in [of("localhost", &pem, None).unwrap(), of("127.0.0.1", &pem, Some("localhost")).unwrap()] {
+        let before = receiver.connections();
+        for (from, to) in [(0, 1), (1, 60), (60, fixtures.records.len())] {
+            sender.send(&fixtures.part(from, to)).unwrap();
+            check(&fixtures, from, &receiver.last());
+        }
+        assert_eq!(receiver.connections() - before, 1);
+    }
+    receiver.seen.lock().unwrap().clear();
+    for (host, authority, wanted) in
+        [("localhost", &another, "UnknownIssuer"), ("127.0.0.1", &pem, "not valid for name")]
+    {
+        let told = why(of(host, authority, None).unwrap().send(&fixtures.part(0, 1)));
+        assert!(told.contains(wanted), "{told}");
+    }
+    assert!(receiver.seen.lock().unwrap().is_empty());
+    assert!(matches!(of("localhost", "no pem", None), Err(ForwardError::Authorities(_))));
+    assert!(matches!(of("localhost", &pem, Some("a b")), Err(ForwardError::Name(_))));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use rmpv::Value;
 use sha2::{Digest, Sha512};
 
-use crate::double::{Listener, silence};
+use crate::double::{Listener, Stream, silence};
 
 /// Seconds, nanoseconds, names and values.
 type Entry = (u32, u32, Vec<(Value, Value)>);
@@ -65,11 +65,27 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start(mood: Mood, guard: Option<Guard>) -> Self {
+        Self::wrapped(mood, guard, |stream| Box::new(stream))
+    }
+
+    /// The same over TLS.
+    pub(crate) fn secure(mood: Mood, guard: Option<Guard>, config: Arc<rustls::ServerConfig>) -> Self {
+        Self::wrapped(mood, guard, move |stream| {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            Box::new(rustls::StreamOwned::new(session, stream))
+        })
+    }
+
+    fn wrapped(
+        mood: Mood,
+        guard: Option<Guard>,
+        wrap: impl Fn(TcpStream) -> Box<dyn Stream> + Send + Sync + 'static,
+    ) -> Self {
         let (seen, faults, mood) =
             (Arc::new(Mutex::new(vec![])), Arc::new(Mutex::new(vec![])), Arc::new(Mutex::new(mood)));
         let (log, wrong, mind) = (Arc::clone(&seen), Arc::clone(&faults), Arc::clone(&mood));
         let listener = Listener::start(move |stream, _, stopped| {
-            let mut stream = BufReader::new(stream);
+            let mut stream = BufReader::new(wrap(stream));
             if guard.as_ref().is_some_and(|guard| !shake(&mut stream, guard)) {
                 return;
             }
@@ -80,7 +96,7 @@ impl Receiver {
                 };
                 log.lock().unwrap().push(seen.clone());
                 let mood = mind.lock().unwrap().clone();
-                if !answer(stream.get_mut(), &mood, &seen.chunk, stopped) {
+                if !answer(&mut **stream.get_mut(), &mood, &seen.chunk, stopped) {
                     return;
                 }
             }
@@ -150,7 +166,7 @@ fn encoded(value: &Value) -> Vec<u8> {
     out
 }
 
-fn answer(stream: &mut TcpStream, mood: &Mood, chunk: &str, stopped: &AtomicBool) -> bool {
+fn answer(stream: &mut dyn Stream, mood: &Mood, chunk: &str, stopped: &AtomicBool) -> bool {
     match mood {
         Mood::Ack => stream.write_all(&ack(chunk)).is_ok(),
         Mood::AckAmongOthers => {
@@ -194,7 +210,7 @@ fn digest(parts: &[&[u8]]) -> String {
 }
 
 /// HELO, PING, PONG; whether the sender may go on.
-fn shake(stream: &mut BufReader<TcpStream>, guard: &Guard) -> bool {
+fn shake(stream: &mut BufReader<Box<dyn Stream>>, guard: &Guard) -> bool {
     let (nonce, salt) = ([7_u8; 16], [9_u8; 16]);
     let asked: &[u8] = if guard.user.is_some() { &salt } else { b"" };
     let options = Value::Map(vec![

@@ -5,28 +5,13 @@ use std::sync::Arc;
 
 use innertrail_sink::otlp::{Otlp, OtlpConfig, OtlpError};
 use innertrail_sink::{Refused, Sender};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::double::Listener;
+use crate::double::{Listener, server_config};
 use crate::fixture_records;
 
 /// A receiver for `localhost` that says yes to everything, and the PEM of its authority.
 fn receiver(authority: &str) -> (Listener, String) {
-    let mut params = CertificateParams::new(vec![]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, authority);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], der)
-        .unwrap();
-    let config = Arc::new(config);
+    let (config, pem) = server_config(authority);
     let listener = Listener::start(move |stream, _, _| {
         let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = BufReader::new(rustls::StreamOwned::new(session, stream));
@@ -47,7 +32,7 @@ fn receiver(authority: &str) -> (Listener, String) {
             let _ = stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         }
     });
-    (listener, authority.pem())
+    (listener, pem)
 }
 
 #[test]
