@@ -4,12 +4,17 @@
 
 pub mod delivery;
 pub mod encode;
+mod fields;
+pub mod forward;
 pub mod http;
+pub mod otlp;
 mod record;
+mod reference;
 mod sender;
 pub mod spool;
 pub mod stdout;
 pub mod vector;
 
 pub use record::{Batch, Record};
+pub use reference::{Reference, ReferenceError};
 pub use sender::{Refused, Sender};

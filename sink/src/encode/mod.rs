@@ -1,16 +1,21 @@
-//! How records are written for receivers: Vector's `native` and `native_json`, and plain JSON.
+//! How records are written for receivers: Vector's `native` and `native_json`, plain JSON, and OCSF and ECS.
 //! It must never leave out the seal mark, change the raw event, or write what makes Vector panic.
 //!
-//! All three are made from the record's columns; the event is not parsed again. `native_json` has the members that the
+//! All are made from the record's columns; the event is not parsed again. `native_json` has the members that the
 //! component gives a record (the vendor's names, `__time__`, `timestamp`, the normalised `it_*`, the raw event as text in
 //! `event`), `native` the same with a typed `timestamp`; both add `it_seq` and `it_seal`. Plain JSON has every column.
 
+pub mod ecs;
 mod json;
+mod meaning;
 mod members;
 mod native;
 mod native_json;
+pub mod ocsf;
 
 use std::cell::RefCell;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 pub use native::log_event;
 pub(crate) use native::{delimited, event_array, push_request};
@@ -98,4 +103,9 @@ impl Encoder {
             known => then(known.insert(Members::of(batch.layout))),
         }
     }
+}
+
+/// A raw event that is no text, for formats that have nothing but texts.
+fn base64(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
 }
