@@ -3,7 +3,7 @@
 //! is the figure to trust, the machine may be shared.
 //!
 //! `EVENTS=200000 cargo bench -p innertrail-logstore --bench lookup`. The directory is taken from
-//! `LOGSTORE_BENCH_DIR`, else the system's temporary one. Targets: 2 µs an event to build, 8.5 bytes an event, a
+//! `LOGSTORE_BENCH_DIR`, else the system's temporary one. Targets: 2 µs an event to build, 10 bytes an event, a
 //! look-up within 50 ms and with 1/200 of the CPU time of the pair of `gzip` and `grep`. A rare word costs the decoding
 //! of at least one range whatever the number of events, so its ratio grows with them.
 #![allow(clippy::unwrap_used)]

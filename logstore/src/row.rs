@@ -145,7 +145,7 @@ impl<'a> RowRef<'a> {
     /// The first fault found.
     pub fn check(&self, layout: &Layout, store: Store) -> Result<(), RowFault> {
         let text = if store.text_payload() {
-            let text = std::str::from_utf8(self.payload())
+            let text = simdutf8::compat::from_utf8(self.payload())
                 .map_err(|e| RowFault::PayloadNotUtf8 { valid_up_to: e.valid_up_to() as u64 })?;
             Some(text)
         } else {

@@ -141,7 +141,7 @@ fn mix(n: u64) -> u64 {
     z ^ (z >> 32)
 }
 
-/// The aim is 1 % of ranges for a word that is nowhere, at 8.5 bytes an event with 5 tokens of its own and 0.5 of all.
+/// The aim is 0.4 % of ranges for a word that is nowhere, at 9.7 bytes an event with 5 tokens of its own and 0.5 of all.
 #[test]
 fn false_positives_and_size_stay_below_their_aims() {
     let rows = 4 * RANGE_ROWS;
@@ -150,7 +150,7 @@ fn false_positives_and_size_stay_below_their_aims() {
         format!("{{\"id\":\"{}\",\"user\":\"user-{}\"}}", own.join("/"), n % 4_096)
     }));
     let per_event = bytes.len() as f64 / rows as f64;
-    assert!(per_event < 8.7, "{per_event} bytes an event");
+    assert!(per_event < 9.8, "{per_event} bytes an event");
     let index = TokenIndex::open(&keep(&bytes).path).unwrap();
     let asked = 20_000;
     let hits: u64 = (0..asked)
@@ -158,7 +158,8 @@ fn false_positives_and_size_stay_below_their_aims() {
         .map(|r| (r.end - r.start) / RANGE_ROWS)
         .sum();
     let rate = hits as f64 / (asked * 4) as f64;
-    assert!(rate > 0.001 && rate < 0.01, "{rate} of ranges for nothing, at {per_event} bytes an event");
+    println!("{rate} of ranges for nothing, at {per_event} bytes an event");
+    assert!(rate > 0.000_2 && rate < 0.004, "{rate} of ranges for nothing, at {per_event} bytes an event");
 }
 
 /// A later version must read what this one wrote. The figure was also computed from the description in the module by

@@ -179,11 +179,39 @@ fn in_insight(key: &[u8]) -> Option<Column> {
     })
 }
 
+impl Opening {
+    /// Looks for watched keys in the strings that [`unsettled`] left out.
+    pub(super) fn settle(&self, event: &mut RawEvent<'_>, watch: &WatchList) {
+        let before = event.secret_texts.len();
+        for token in [self.inner, self.data, self.message] {
+            if token.kind == TokenKind::Escaped && watch.hides_in(token.of(event.bytes)) {
+                event.secret_texts.push(token);
+            }
+        }
+        if event.secret_texts.len() > before {
+            event.secret_texts.sort_unstable_by_key(|token| token.start);
+        }
+    }
+}
+
 /// Decodes the object that begins at `start` of `text`. The event's bytes are those of the object alone.
 ///
 /// # Errors
 /// Where the text is not JSON; the offset counts from `start`.
 pub(super) fn object<'a>(
+    text: &'a [u8],
+    start: usize,
+    max_depth: usize,
+    watch: &WatchList,
+) -> Result<RawEvent<'a>, ScanError> {
+    let (mut event, opening) = unsettled(text, start, max_depth, watch)?;
+    opening.settle(&mut event, watch);
+    Ok(event)
+}
+
+/// The same, but nobody has looked for watched keys in the strings that may hold an event: when one does, it is
+/// looked through as what it is. Otherwise [`Opening::settle`] has to follow.
+pub(super) fn unsettled<'a>(
     text: &'a [u8],
     start: usize,
     max_depth: usize,
@@ -258,9 +286,9 @@ impl<'a> Walk<'a, '_> {
             Key::Parameters => &mut event.parameters,
             Key::Logstore => &mut event.logstore,
             Key::Seal => &mut event.seal,
-            Key::Inner => &mut opening.inner,
-            Key::Data => &mut opening.data,
-            Key::Message => &mut opening.message,
+            Key::Inner => return self.carrier(event.bytes, &mut opening.inner),
+            Key::Data => return self.carrier(event.bytes, &mut opening.data),
+            Key::Message => return self.carrier(event.bytes, &mut opening.message),
             Key::Events => &mut opening.events,
             Key::Topic => &mut opening.topic,
             Key::Source => &mut opening.source,
@@ -269,6 +297,20 @@ impl<'a> Walk<'a, '_> {
         };
         self.duplicates += u32::from(place.kind != TokenKind::Absent);
         *place = self.scanner.value(1, &mut self.secrets)?;
+        Ok(())
+    }
+
+    /// What may hold an event. Of two under one key the first will not be opened, so it is looked through now.
+    fn carrier(&mut self, text: &[u8], place: &mut Token) -> Result<(), ScanError> {
+        self.duplicates += u32::from(place.kind != TokenKind::Absent);
+        if place.kind == TokenKind::Escaped {
+            self.secrets.escaped(text, *place);
+        }
+        *place = if self.scanner.peek() == b'"' {
+            self.scanner.string()?
+        } else {
+            self.scanner.value(1, &mut self.secrets)?
+        };
         Ok(())
     }
 

@@ -6,8 +6,8 @@
 
 use thiserror::Error;
 
-use super::special::first_special;
 pub use super::token::{Token, TokenKind};
+use crate::event::special::first_special;
 
 /// Hardest nesting cap that can be set: one bit a level is kept.
 pub const MAX_DEPTH: usize = 127;

@@ -3,38 +3,63 @@
 //! Unescaping never fails, because the scanner has checked the grammar: a lone surrogate, which JSON allows and
 //! UTF-8 does not, becomes U+FFFD.
 
-use memchr::memchr;
+use crate::event::special::backslash_mask;
 
 /// The text of a string's content (without its quotes).
 pub fn unescape(content: &[u8]) -> String {
-    let mut out = Vec::with_capacity(content.len());
-    let mut rest = content;
-    while let Some(at) = memchr(b'\\', rest) {
-        out.extend_from_slice(&rest[..at]);
-        rest = escape(&rest[at..], &mut out);
+    // What an escape stands for is never longer than itself. Whole chunks are copied whatever is in them, and escapes are
+    // written over: JSON in a string has one every few bytes, and a call to copy so few costs more than the bytes.
+    let mut out = vec![0; content.len()];
+    let (mut at, mut end) = (0, 0);
+    while let Some(chunk) = content.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let Some(room) = out.get_mut(end..).and_then(<[u8]>::first_chunk_mut::<16>) else { break };
+        *room = *chunk;
+        let clean = (backslash_mask(chunk).trailing_zeros() as usize).min(16);
+        (at, end) = (at + clean, end + clean);
+        if clean < 16 {
+            (at, end) = escape(content, at, &mut out, end);
+        }
     }
-    out.extend_from_slice(rest);
+    while let Some(byte) = content.get(at) {
+        if *byte == b'\\' {
+            (at, end) = escape(content, at, &mut out, end);
+        } else {
+            (at, end) = (at + 1, put(&mut out, end, &[*byte]));
+        }
+    }
+    out.truncate(end);
     String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
-/// Writes what the escape at the start of `text` stands for; gives what is behind it.
-fn escape<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-    let plain = match text.get(1) {
-        Some(b'u') => return unicode(text, out),
+/// Writes what the escape at `at` stands for; gives the places behind both.
+#[inline(always)]
+fn escape(content: &[u8], at: usize, out: &mut [u8], end: usize) -> (usize, usize) {
+    let plain = match content.get(at + 1) {
+        Some(b'u') => return unicode(content, at, out, end),
         Some(b'b') => 0x08,
         Some(b'f') => 0x0c,
         Some(b'n') => b'\n',
         Some(b'r') => b'\r',
         Some(b't') => b'\t',
         Some(other) => *other,
-        None => return &[],
+        None => return (content.len(), end),
     };
-    out.push(plain);
-    &text[2..]
+    (at + 2, put(out, end, &[plain]))
 }
 
-fn unicode<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-    let Some(first) = hex(text) else { return &[] };
+/// Writes bytes and gives the place behind them.
+#[inline(always)]
+fn put(out: &mut [u8], end: usize, bytes: &[u8]) -> usize {
+    if let Some(room) = out.get_mut(end..end + bytes.len()) {
+        room.copy_from_slice(bytes);
+    }
+    end + bytes.len()
+}
+
+#[inline(never)]
+fn unicode(content: &[u8], at: usize, out: &mut [u8], end: usize) -> (usize, usize) {
+    let text = content.get(at..).unwrap_or_default();
+    let Some(first) = hex(text) else { return (content.len(), end) };
     let (code, used) = match (first, hex(&text[6..])) {
         (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) => {
             (0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00), 12)
@@ -42,8 +67,7 @@ fn unicode<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         _ => (first, 6),
     };
     let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-    &text[used..]
+    (at + used, put(out, end, character.encode_utf8(&mut [0; 4]).as_bytes()))
 }
 
 fn hex(text: &[u8]) -> Option<u32> {

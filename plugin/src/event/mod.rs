@@ -4,6 +4,7 @@
 mod json_reader;
 mod json_writer;
 mod proto;
+pub(crate) mod special;
 
 #[cfg(test)]
 mod strategies;

@@ -1,11 +1,11 @@
-//! Finds where a JSON string ends or turns odd, sixteen bytes at a time.
+//! Finds where a JSON string ends or turns odd, and what of a text needs an escape in one, sixteen bytes at a time.
 //!
 //! It must never look behind the text, and never enter a loop for a short string: an interruptible engine pays for
 //! every loop that is entered.
 
 /// The first quote, backslash or control character at or behind `at`; the text's length where there is none.
 #[inline(always)]
-pub(super) fn first_special(text: &[u8], at: usize) -> usize {
+pub(crate) fn first_special(text: &[u8], at: usize) -> usize {
     // Most strings are short: the first two chunks are looked at without entering a loop.
     let Some(chunk) = chunk_at(text, at) else { return first_special_slow(text, at) };
     let mask = special_mask(chunk);
@@ -52,7 +52,7 @@ fn halves(chunk: &[u8; 16]) -> (u64, u64) {
 /// One bit for every byte of the chunk that is a quote, a backslash or a control character.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 #[inline(always)]
-fn special_mask(chunk: &[u8; 16]) -> u32 {
+pub(super) fn special_mask(chunk: &[u8; 16]) -> u32 {
     use core::arch::wasm32::{i8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128_or};
     let (low, high) = halves(chunk);
     let bytes = u64x2(low, high);
@@ -65,23 +65,47 @@ fn special_mask(chunk: &[u8; 16]) -> u32 {
 /// The same eight bytes at a time, for machines without the vector unit above.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[inline(always)]
-fn special_mask(chunk: &[u8; 16]) -> u32 {
+pub(super) fn special_mask(chunk: &[u8; 16]) -> u32 {
     let (low, high) = halves(chunk);
     gather(special_bits(low)) | gather(special_bits(high)) << 8
+}
+
+/// One bit for every backslash of the chunk.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[inline(always)]
+pub(crate) fn backslash_mask(chunk: &[u8; 16]) -> u32 {
+    use core::arch::wasm32::{i8x16_bitmask, u8x16_eq, u8x16_splat, u64x2};
+    let (low, high) = halves(chunk);
+    u32::from(i8x16_bitmask(u8x16_eq(u64x2(low, high), u8x16_splat(b'\\'))))
+}
+
+/// The same eight bytes at a time.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+#[inline(always)]
+pub(crate) fn backslash_mask(chunk: &[u8; 16]) -> u32 {
+    let (low, high) = halves(chunk);
+    gather(equal_bits(low, b'\\') & HIGH) | gather(equal_bits(high, b'\\') & HIGH) << 8
+}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+const HIGH: u64 = 0x8080_8080_8080_8080;
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// The high bit of every byte that is `byte`; other bits mean nothing.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+#[inline(always)]
+fn equal_bits(word: u64, byte: u8) -> u64 {
+    let x = word ^ (ONES * u64::from(byte));
+    !(((x & !HIGH) + !HIGH) | x)
 }
 
 /// The high bit of every byte that is special. Exact: a borrow cannot cross bytes, since each high bit is set first.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[inline(always)]
 fn special_bits(word: u64) -> u64 {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let equal = |byte: u8| {
-        let x = word ^ (ONES * u64::from(byte));
-        !(((x & !HIGH) + !HIGH) | x)
-    };
     let control = !(((word & !HIGH) + ONES * 0x60) | word);
-    (equal(b'"') | equal(b'\\') | control) & HIGH
+    (equal_bits(word, b'"') | equal_bits(word, b'\\') | control) & HIGH
 }
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -100,6 +124,13 @@ mod tests {
         fn finds_the_same_special_byte(bytes in proptest::collection::vec(any::<u8>(), 0..64), start in 0usize..8) {
             let expected = (start.min(bytes.len())..bytes.len()).find(|i| matches!(bytes[*i], b'"' | b'\\' | 0..=0x1f)).unwrap_or(bytes.len());
             prop_assert_eq!(first_special(&bytes, start.min(bytes.len())), expected);
+        }
+
+        #[test]
+        fn finds_every_backslash(chunk in any::<[u8; 16]>(), at in any::<u16>()) {
+            let chunk: [u8; 16] = std::array::from_fn(|i| if at >> i & 1 == 1 { b'\\' } else { chunk[i] });
+            let expected = (0..16).filter(|i| chunk[*i] == b'\\').fold(0, |mask, i| mask | 1 << i);
+            prop_assert_eq!(backslash_mask(&chunk), expected);
         }
     }
 }
