@@ -2,6 +2,7 @@
 //!
 //! Must never open a file, read the environment or decide anything beyond the form of a value.
 
+mod agents;
 mod cloud;
 mod lifecycle;
 
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 use crate::config::{self, DEFAULT_DATA_DIR, GateCodec};
 use crate::exit;
 
+pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
 pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs};
 pub use lifecycle::{
     CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
@@ -67,7 +69,16 @@ pub enum Command {
     ///
     /// Prints the component's size, SHA-256 and imports, and how many files each source matches. A file that cannot be
     /// used is told as file:line:column with what to do about it, exit code 2; anything else worth a look, exit code 1.
+    ///
+    /// With --agent-config the topology of Vector is checked instead: whether anything but innertrail can reach the sink
+    /// that its events go to, whether that sink acknowledges, whether an event is doubled on the way. With --config as
+    /// well, both are checked.
     Check(CheckArgs),
+    /// Print the configuration that connects a log agent, both halves of it
+    ///
+    /// First the agent's block, to be put into the named file, then innertrail's. The first lines say what this way
+    /// promises, what can be lost on it, and how that is known. Nothing is read and nothing is asked.
+    AgentConfig(AgentConfigArgs),
     /// Run your own events through the rooms and hold the result against what you expect
     ///
     /// Each PATH is a folder of fixtures, or one fixture. Exits with 1 if any differs.
@@ -176,17 +187,6 @@ pub struct GateArgs {
     /// Folder of the Logstore; overrides `data_dir` of the configuration
     #[arg(long, value_name = "DIR", value_parser = data_dir)]
     pub data_dir: Option<PathBuf>,
-}
-
-/// Options of `check`.
-#[derive(Debug, Clone, ClapArgs)]
-pub struct CheckArgs {
-    /// Where the configuration is.
-    #[command(flatten)]
-    pub config: ConfigArg,
-    /// Form of the findings
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub format: Format,
 }
 
 /// Options of `test`.
