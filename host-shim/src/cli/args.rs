@@ -13,6 +13,7 @@ use clap_complete::Shell;
 
 use crate::config::{self, DEFAULT_DATA_DIR, GateCodec};
 use crate::exit;
+use crate::gate::Dialect;
 
 pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
 pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs};
@@ -181,6 +182,12 @@ pub struct GateArgs {
     /// Encoding of the events, in and out; overrides `gate.codec` of the configuration
     #[arg(long, value_enum, value_name = "CODEC")]
     pub codec: Option<GateCodec>,
+    /// Take one message a line and answer each with a line, in place of handing events back
+    ///
+    /// A message is a JSON event, or an object with `log` alone as `tail --format native_json` writes it, or text. Log lines
+    /// of the gate itself are left out except errors, because some agents read them as answers.
+    #[arg(long, value_enum, value_name = "DIALECT", conflicts_with = "codec")]
+    pub dialect: Option<Dialect>,
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigArg,
@@ -255,6 +262,9 @@ pub struct TailArgs {
     /// Form of the records
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: TailFormat,
+    /// How the reader at the other end talks
+    #[arg(long, value_enum, default_value_t, value_name = "DIALECT")]
+    pub dialect: TailDialect,
 }
 
 /// Options of `explain`.
@@ -348,6 +358,16 @@ pub enum TailFormat {
     Json,
     /// Vector's `native_json`, one a line
     NativeJson,
+}
+
+/// How the reader of `tail` talks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TailDialect {
+    /// Not at all: what was written counts as read, and is lost when the reader dies with it
+    #[default]
+    Plain,
+    /// rsyslog's `improg`: START, then ACK for each record, STOP; follows, and the group moves with the ACKs
+    Improg,
 }
 
 /// A store under the data folder.
@@ -472,6 +492,9 @@ mod tests {
             ("run --include a --trail main", ErrorKind::ValueValidation),
             ("run --data-dir=", ErrorKind::ValueValidation),
             ("gate --codec yaml", ErrorKind::InvalidValue),
+            ("gate --codec json --dialect omprog", ErrorKind::ArgumentConflict),
+            ("check --dedicated-sink x", ErrorKind::MissingRequiredArgument),
+            ("agent-config --list --part agent", ErrorKind::ArgumentConflict),
             ("query --max-rows 0 x", ErrorKind::ValueValidation),
             ("query", ErrorKind::MissingRequiredArgument),
             ("test", ErrorKind::MissingRequiredArgument),

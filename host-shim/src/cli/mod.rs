@@ -14,6 +14,7 @@ mod export;
 mod fixtures;
 mod gate;
 mod hold;
+mod improg;
 mod policy;
 mod proof;
 mod query;
