@@ -108,7 +108,7 @@ mod tests {
             assert!(seam.about.contains("innertrail"), "{name}");
             assert!(seam.innertrail_block.is_empty() == seam.innertrail_file.starts_with("none"), "{name}");
             assert!(
-                ["tried", "read", "documented", "improg tried"].iter().any(|w| seam.known.starts_with(w)),
+                ["tried", "read", "documented", "improg's protocol"].iter().any(|w| seam.known.starts_with(w)),
                 "{name}"
             );
             names.push(name);

@@ -122,7 +122,7 @@ impl Talk<'_> {
                 return self.member.store(next);
             }
             next = after;
-            self.member.progress(next)?;
+            self.member.store(next)?;
         }
     }
 

@@ -173,7 +173,7 @@ impl Member {
     }
 
     /// Records up to here were written and flushed.
-    pub(super) fn progress(&mut self, next: Cursor) -> Result<(), Failure> {
+    fn progress(&mut self, next: Cursor) -> Result<(), Failure> {
         if self.stored_at.elapsed() >= CHECKPOINT { self.store(next) } else { Ok(()) }
     }
 
