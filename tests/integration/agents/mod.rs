@@ -6,6 +6,7 @@
 mod blocks;
 mod check;
 mod improg;
+mod lines;
 mod real;
 mod rsyslog;
 mod syslog_ng;

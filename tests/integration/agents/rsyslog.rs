@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::real::{Agent, KILLS, Running, Tally, block, gate_config, ids, is_refused, kept, port, send, wait_for};
-use crate::harness::status;
+use crate::harness::{event, status};
 
-/// Starts rsyslog in `dir` with the block and a TCP input in front of it.
-fn start(agent: &Agent, dir: &Path, block: &str, port: u16) -> Running {
+/// A command of rsyslog on the block, with a TCP input in front of it; held to being a configuration of rsyslog.
+fn checked(agent: &Agent, dir: &Path, block: &str, port: u16) -> Command {
     let modules: Vec<_> = agent.libraries().iter().map(|dir| dir.join("rsyslog")).filter(|dir| dir.is_dir()).collect();
     let config = format!(
         "global(workDirectory=\"{0}\" maxMessageSize=\"1m\" processInternalMessages=\"on\")\n\
@@ -29,7 +30,11 @@ fn start(agent: &Agent, dir: &Path, block: &str, port: u16) -> Running {
     let checked = check.args(command.get_args()).arg("-N1").output().unwrap();
     let told = String::from_utf8_lossy(&checked.stderr).into_owned();
     assert!(checked.status.success() && !told.contains("error"), "rsyslog does not take the block: {told}");
-    Running::start(command.arg("-n"))
+    command
+}
+
+fn start(agent: &Agent, dir: &Path, block: &str, port: u16) -> Running {
+    Running::start(checked(agent, dir, block, port).arg("-n"))
 }
 
 /// Sends until innertrail was killed often enough; gives how many messages that were.
@@ -107,4 +112,23 @@ fn omprog_keeps_what_it_confirmed() {
     // At most the message under way is given twice at each kill.
     assert!(tally.duplicated <= KILLS, "{}", tally.duplicated);
     assert_eq!(status(&data)["conserved"], true);
+}
+
+/// A spool as a sink leaves it: whole lines, a file that is finished and one that grows.
+#[test]
+fn the_spool_is_read_to_its_end() {
+    const RECORDS: usize = 2000;
+    let Some(agent) = Agent::find("INNERTRAIL_RSYSLOGD", "rsyslogd", "the spool") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let spool = dir.path().join("spool");
+    fs::create_dir(&spool).unwrap();
+    let lines = |ids: std::ops::RangeInclusive<usize>| ids.map(|id| event(id, "") + "\n").collect::<String>();
+    fs::write(spool.join("000001.ndjson"), lines(1..=RECORDS / 2)).unwrap();
+    let running = start(&agent, dir.path(), &block("rsyslog", "spool", dir.path()), port());
+    wait_for("the first file", || ids(&read(dir.path(), "dedicated.ndjson")).len() == RECORDS / 2);
+    fs::write(spool.join("000002.ndjson"), lines(RECORDS / 2 + 1..=RECORDS)).unwrap();
+    wait_for("the second file", || ids(&read(dir.path(), "dedicated.ndjson")).len() == RECORDS);
+    running.end();
+    let written = read(dir.path(), "dedicated.ndjson");
+    assert_eq!(written.trim_start(), lines(1..=RECORDS).trim_start(), "a line was changed on the way");
 }

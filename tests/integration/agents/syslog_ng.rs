@@ -128,3 +128,18 @@ fn program_gets_every_record_of_a_killed_tail() {
     println!("program(): {RECORDS} records, {KILLS} kills: {} lost, {} twice", tally.lost.len(), tally.duplicated);
     assert_eq!(tally.lost, Vec::<usize>::new());
 }
+
+#[test]
+fn the_spool_is_read_to_its_end() {
+    const RECORDS: usize = 2000;
+    let Some(agent) = find("the spool") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let spool = dir.path().join("spool");
+    fs::create_dir(&spool).unwrap();
+    let lines = (1..=RECORDS).map(|id| event(id, "") + "\n").collect::<String>();
+    fs::write(spool.join("000001.ndjson"), &lines).unwrap();
+    let Some(running) = start(&agent, dir.path(), &block("syslog-ng", "spool", dir.path()), false) else { return };
+    wait_for("the file", || ids(&read(dir.path(), "dedicated.ndjson")).len() == RECORDS);
+    running.end();
+    assert_eq!(read(dir.path(), "dedicated.ndjson"), lines, "a line was changed on the way");
+}
