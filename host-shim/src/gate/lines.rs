@@ -65,29 +65,7 @@ impl Gate {
             answer(output, "OK")?;
         }
         let mut tally = Tally::default();
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = input.take(MAX_FRAME as u64).read_until(b'\n', &mut line)?;
-            if read == 0 {
-                break;
-            }
-            let mut verdict = if ends(&line) || read < MAX_FRAME {
-                self.judge(dialect, &framed(&line), None, &mut tally)?
-            } else {
-                self.judge(dialect, &line, Some(Fault::Oversize), &mut tally)?
-            };
-            let mut rest = read == MAX_FRAME && !ends(&line);
-            self.offset += read as u64;
-            while rest {
-                line.clear();
-                let read = input.take(MAX_FRAME as u64).read_until(b'\n', &mut line)?;
-                if read > 0 {
-                    verdict = self.judge(dialect, &line, Some(Fault::Oversize), &mut tally)?;
-                }
-                self.offset += read as u64;
-                rest = read == MAX_FRAME && !ends(&line);
-            }
+        while let Some(verdict) = self.message(dialect, input, &mut tally)? {
             match dialect {
                 Dialect::Omprog => answer(output, "OK")?,
                 Dialect::Mmexternal => answer(output, &verdict.json())?,
@@ -95,6 +73,34 @@ impl Gate {
         }
         self.count(&mut tally)?;
         Ok(self.writer.close(clock::now_us())?)
+    }
+
+    /// Reads and judges one line. One that is longer than [`MAX_FRAME`] is kept in pieces, and answered once.
+    fn message(
+        &mut self,
+        dialect: Dialect,
+        input: &mut impl BufRead,
+        tally: &mut Tally,
+    ) -> Result<Option<Verdict>, GateError> {
+        let mut line = Vec::new();
+        let mut verdict = None;
+        loop {
+            line.clear();
+            let read = input.take(MAX_FRAME as u64).read_until(b'\n', &mut line)?;
+            if read == 0 {
+                return Ok(verdict);
+            }
+            let ends = line.last() == Some(&b'\n') || read < MAX_FRAME;
+            verdict = Some(if ends && verdict.is_none() {
+                self.judge(dialect, &framed(&line), None, tally)?
+            } else {
+                self.judge(dialect, &line, Some(Fault::Oversize), tally)?
+            });
+            self.offset += read as u64;
+            if ends {
+                return Ok(verdict);
+            }
+        }
     }
 
     /// Takes one message through the rooms; what has to be kept of it is durable when this returns.
@@ -202,10 +208,6 @@ fn answer(output: &mut impl Write, text: &str) -> Result<(), GateError> {
     output.write_all(text.as_bytes())?;
     output.write_all(b"\n")?;
     Ok(output.flush()?)
-}
-
-fn ends(line: &[u8]) -> bool {
-    line.last() == Some(&b'\n')
 }
 
 /// Everything is kept: what would pass, in the passthrough store.

@@ -41,12 +41,15 @@ fn sealed(dir: &Path) -> (String, String) {
     (path, out.trim_end().to_owned())
 }
 
+/// Route and reason.
+type Expected = (&'static str, Option<&'static str>);
+
 #[test]
 fn every_line_has_one_answer() {
     let dir = tempfile::tempdir().unwrap();
     let (path, sealed) = sealed(dir.path());
     let (passed, refused) = (("passthrough", None), ("quarantine", Some("write_protected")));
-    let lines: Vec<(Vec<u8>, (&str, Option<&str>))> = vec![
+    let lines: Vec<(Vec<u8>, Expected)> = vec![
         (b"an ordinary message".to_vec(), passed),
         (b"".to_vec(), passed),
         (b"{\"a\":1}".to_vec(), passed),
