@@ -3,6 +3,8 @@
 //! The answer to a piece of input goes out only after its quarantine records are durable. An event that leaves the gate
 //! with a seal mark has been checked: none with an invalid mark passes. Nothing is dropped.
 
+mod lines;
+
 use std::io::{self, Read, Write};
 
 use innertrail_logstore::{Transaction, Writer};
@@ -15,6 +17,8 @@ use crate::runtime::wit::transform::{Codec, Encoding, Fault, Frame, Provenance, 
 use crate::runtime::{Bisector, Input, RunError, RunStats};
 use crate::setup::{HostNative, Rooms, SetupError};
 use crate::status::{SOURCE, Status};
+
+pub use lines::Dialect;
 
 /// Largest frame of Vector's `native` codec, and longest line; Vector's own default.
 pub const MAX_FRAME: usize = 8 << 20;

@@ -5,6 +5,7 @@
 //! component's, and stays in its sandbox.
 
 mod accounting;
+pub mod agents;
 pub mod cli;
 pub mod clock;
 pub mod config;

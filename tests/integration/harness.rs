@@ -21,7 +21,7 @@ pub(crate) fn innertrail(args: &[&str]) -> Command {
 }
 
 /// Compiled code is shared by all tests, as it is by all runs of a user.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
 }
 

@@ -3,6 +3,7 @@
 //! One binary because each one links DataFusion, which takes longer than running it.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod agents;
 mod cloud;
 mod component;
 mod crash;

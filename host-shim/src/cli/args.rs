@@ -2,6 +2,7 @@
 //!
 //! Must never open a file, read the environment or decide anything beyond the form of a value.
 
+mod agents;
 mod cloud;
 mod lifecycle;
 
@@ -12,7 +13,9 @@ use clap_complete::Shell;
 
 use crate::config::{self, DEFAULT_DATA_DIR, GateCodec};
 use crate::exit;
+use crate::gate::Dialect;
 
+pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
 pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs};
 pub use lifecycle::{
     CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
@@ -67,7 +70,16 @@ pub enum Command {
     ///
     /// Prints the component's size, SHA-256 and imports, and how many files each source matches. A file that cannot be
     /// used is told as file:line:column with what to do about it, exit code 2; anything else worth a look, exit code 1.
+    ///
+    /// With --agent-config the topology of Vector is checked instead: whether anything but innertrail can reach the sink
+    /// that its events go to, whether that sink acknowledges, whether an event is doubled on the way. With --config as
+    /// well, both are checked.
     Check(CheckArgs),
+    /// Print the configuration that connects a log agent, both halves of it
+    ///
+    /// First the agent's block, to be put into the named file, then innertrail's. The first lines say what this way
+    /// promises, what can be lost on it, and how that is known. Nothing is read and nothing is asked.
+    AgentConfig(AgentConfigArgs),
     /// Run your own events through the rooms and hold the result against what you expect
     ///
     /// Each PATH is a folder of fixtures, or one fixture. Exits with 1 if any differs.
@@ -170,23 +182,18 @@ pub struct GateArgs {
     /// Encoding of the events, in and out; overrides `gate.codec` of the configuration
     #[arg(long, value_enum, value_name = "CODEC")]
     pub codec: Option<GateCodec>,
+    /// Take one message a line and answer each with a line, in place of handing events back
+    ///
+    /// A message is a JSON event, or an object with `log` alone as `tail --format native_json` writes it, or text. Log lines
+    /// of the gate itself are left out except errors, because some agents read them as answers.
+    #[arg(long, value_enum, value_name = "DIALECT", conflicts_with = "codec")]
+    pub dialect: Option<Dialect>,
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigArg,
     /// Folder of the Logstore; overrides `data_dir` of the configuration
     #[arg(long, value_name = "DIR", value_parser = data_dir)]
     pub data_dir: Option<PathBuf>,
-}
-
-/// Options of `check`.
-#[derive(Debug, Clone, ClapArgs)]
-pub struct CheckArgs {
-    /// Where the configuration is.
-    #[command(flatten)]
-    pub config: ConfigArg,
-    /// Form of the findings
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub format: Format,
 }
 
 /// Options of `test`.
@@ -255,6 +262,9 @@ pub struct TailArgs {
     /// Form of the records
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: TailFormat,
+    /// How the reader at the other end talks
+    #[arg(long, value_enum, default_value_t, value_name = "DIALECT")]
+    pub dialect: TailDialect,
 }
 
 /// Options of `explain`.
@@ -348,6 +358,16 @@ pub enum TailFormat {
     Json,
     /// Vector's `native_json`, one a line
     NativeJson,
+}
+
+/// How the reader of `tail` talks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TailDialect {
+    /// Not at all: what was written counts as read, and is lost when the reader dies with it
+    #[default]
+    Plain,
+    /// rsyslog's `improg`: START, then ACK for each record, STOP; follows, and the group moves with the ACKs
+    Improg,
 }
 
 /// A store under the data folder.
@@ -472,6 +492,9 @@ mod tests {
             ("run --include a --trail main", ErrorKind::ValueValidation),
             ("run --data-dir=", ErrorKind::ValueValidation),
             ("gate --codec yaml", ErrorKind::InvalidValue),
+            ("gate --codec json --dialect omprog", ErrorKind::ArgumentConflict),
+            ("check --dedicated-sink x", ErrorKind::MissingRequiredArgument),
+            ("agent-config --list --part agent", ErrorKind::ArgumentConflict),
             ("query --max-rows 0 x", ErrorKind::ValueValidation),
             ("query", ErrorKind::MissingRequiredArgument),
             ("test", ErrorKind::MissingRequiredArgument),

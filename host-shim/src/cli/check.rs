@@ -9,13 +9,60 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::{CheckArgs, Format};
-use super::{Failure, Outcome, print};
-use crate::config::{Config, ConfigError, FileSource, Source};
+use super::{Failure, Outcome, json_safe, print};
+use crate::agents::vector::{self, AgentFinding, AgentReport};
+use crate::config::{Config, ConfigError, FileSource, Source, shown};
 use crate::fetch::cloud::Plan;
 use crate::runtime::{EMBEDDED, MAX_COMPONENT_BYTES, Reads, Session, Transform};
 use crate::{exit, fetch, setup};
 
 pub(super) fn run(args: &CheckArgs) -> Outcome {
+    if args.agent_config.is_empty() {
+        return own(args, None);
+    }
+    let question = vector::Question {
+        files: args.agent_config.clone(),
+        sinks: args.dedicated_sink.clone(),
+        sources: args.dedicated_source.clone(),
+    };
+    let report = vector::check(&question).map_err(|e| Failure::Usage(e.into()))?;
+    if args.config.file.is_some() { own(args, Some(&report)) } else { agent(args, &report) }
+}
+
+/// The agent's configuration alone.
+fn agent(args: &CheckArgs, report: &AgentReport) -> Outcome {
+    match args.format {
+        Format::Json => print(&json_safe(&serde_json::to_string_pretty(report).map_err(io::Error::from)?))?,
+        Format::Text => print(&told(report))?,
+    };
+    Ok(if report.findings.is_empty() { exit::OK } else { exit::FOUND })
+}
+
+/// The report for people. Names in it come from files and are escaped where they hold anything odd.
+fn told(report: &AgentReport) -> String {
+    let mut text = String::new();
+    let names = |names: &[String]| match names {
+        [] => "none".to_owned(),
+        names => names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", "),
+    };
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<20}{value}");
+    };
+    line("agent files", &report.files.join(", "));
+    line("  components", &report.components.to_string());
+    line("dedicated sources", &names(&report.dedicated_sources));
+    line("dedicated sinks", &names(&report.dedicated_sinks));
+    for finding in &report.findings {
+        let AgentFinding { file, line: at, column, component, kind, message, remedy } = finding;
+        let place = if file.is_empty() { String::new() } else { format!("{file}:{at}:{column}: ") };
+        let subject = if component.is_empty() { String::new() } else { format!("{component}: ") };
+        line("FOUND", &format!("{place}{kind}: {subject}{message}; {remedy}"));
+    }
+    text
+}
+
+/// Innertrail's own configuration, with what was found in the agent's.
+fn own(args: &CheckArgs, agent: Option<&AgentReport>) -> Outcome {
     let config = match Config::load(args.config.path()) {
         Ok(config) => config,
         Err(error) => return unsound(args, error),
@@ -41,7 +88,7 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
         sources.insert(name.clone(), report);
     }
     findings.extend(unusable(&config.data_dir));
-    let report = json!({
+    let mut report = json!({
         "logstore": config.dedicated_logstore(),
         "component": {
             "origin": component.origin(), "name": description.name, "version": description.version,
@@ -51,7 +98,15 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
         "sources": sources,
         "findings": findings,
     });
-    show(args, &report, &findings)
+    if let (Some(agent), Some(map)) = (agent, report.as_object_mut()) {
+        map.insert("agent".to_owned(), serde_json::to_value(agent).map_err(io::Error::from)?);
+    }
+    let code = show(args, &report, &findings)?;
+    let Some(agent) = agent else { return Ok(code) };
+    if args.format == Format::Text {
+        print(&told(agent))?;
+    }
+    Ok(if agent.findings.is_empty() { code } else { exit::FOUND })
 }
 
 fn files(name: &str, file: &FileSource, findings: &mut Vec<String>) -> Result<serde_json::Value, Failure> {

@@ -1,4 +1,4 @@
-//! `innertrail gate`: the transform role on stdin and stdout.
+//! `innertrail gate`: the transform role on stdin and stdout, in an agent's codec or in a line dialect.
 
 use std::io::{self, BufWriter};
 
@@ -17,6 +17,11 @@ pub(super) fn run(args: &GateArgs, log: &Log) -> Outcome {
         config.gate.codec = codec;
     }
     let gate = Gate::open(&config)?;
+    if let Some(dialect) = args.dialect {
+        let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+        gate.run_lines(dialect, &mut input, &mut output).map_err(|e| Failure::Runtime(anyhow::Error::new(e)))?;
+        return Ok(exit::OK);
+    }
     gate.told().iter().for_each(|line| log.line("info", line));
     let refused = gate.status().quarantine.values().sum::<u64>();
     if log.verbose {

@@ -2,6 +2,7 @@
 //!
 //! Every error reaches the user here, once, as one message that says what to do; nothing below prints one.
 
+mod agent_config;
 pub mod args;
 mod check;
 mod checkpoint;
@@ -13,6 +14,7 @@ mod export;
 mod fixtures;
 mod gate;
 mod hold;
+mod improg;
 mod policy;
 mod proof;
 mod query;
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &log),
         Command::Gate(args) => gate::run(&args, &log),
         Command::Check(args) => check::run(&args),
+        Command::AgentConfig(args) => agent_config::run(&args),
         Command::Test(args) => fixtures::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Policy(args) => policy::run(&args),

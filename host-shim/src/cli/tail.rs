@@ -17,8 +17,8 @@ use innertrail_logstore::{Layout, Snapshot, Store, StoredRow, Value};
 use innertrail_query::terminal_safe;
 use serde_json::json;
 
-use super::args::{TailArgs, TailFormat};
-use super::{Failure, Outcome, explain, json_safe, run};
+use super::args::{TailArgs, TailDialect, TailFormat};
+use super::{Failure, Outcome, explain, improg, json_safe, run};
 use crate::clock::now_us;
 use crate::exit;
 use crate::runtime::Transform;
@@ -26,7 +26,7 @@ use crate::runtime::wit::transform::{Batch, Codec, Encoding, Frame, Provenance, 
 use crate::seal_mark::SealKey;
 
 /// The longest wait between two looks at whether to stop.
-const SLICE: Duration = Duration::from_millis(200);
+pub(super) const SLICE: Duration = Duration::from_millis(200);
 
 /// How long a tail that does not follow waits for records that are being made durable.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -49,6 +49,9 @@ pub(super) fn run(args: &TailArgs) -> Outcome {
     let mut reader = Reader::open(dir, ReaderOptions::default()).map_err(|e| Failure::Usage(e.into()))?;
     let mut form = Form::new(args.format, reader.snapshot(), dir)?;
     let stop = run::stop_flag()?;
+    if args.dialect == TailDialect::Improg {
+        return improg::run(args, &mut reader, &mut form, &stop);
+    }
     if !args.follow && reader.withheld(store) > 0 {
         reader.wait(reader.end(store), SETTLE).map_err(failed)?;
     }
@@ -80,7 +83,7 @@ pub(super) fn run(args: &TailArgs) -> Outcome {
     Ok(exit::OK)
 }
 
-fn failed(error: ConsumerError) -> Failure {
+pub(super) fn failed(error: ConsumerError) -> Failure {
     Failure::Runtime(error.into())
 }
 
@@ -119,7 +122,7 @@ fn write_from(
 }
 
 /// The first record that is kept, when the error says that earlier ones are gone.
-fn expired(error: &ConsumerError) -> Option<u64> {
+pub(super) fn expired(error: &ConsumerError) -> Option<u64> {
     match error {
         ConsumerError::Expired { first_kept, .. } => Some(*first_kept),
         _ => None,
@@ -127,7 +130,7 @@ fn expired(error: &ConsumerError) -> Option<u64> {
 }
 
 /// This process as the consumer of a group.
-struct Member {
+pub(super) struct Member {
     groups: Groups,
     group: String,
     consumer: String,
@@ -139,7 +142,7 @@ struct Member {
 
 impl Member {
     /// Takes the group, making it where needed. `None`: told to stop while another consumer held it.
-    fn join(
+    pub(super) fn join(
         dir: &Path,
         name: &str,
         newest: Cursor,
@@ -175,7 +178,7 @@ impl Member {
     }
 
     /// Between two looks: nothing came, or something is about to.
-    fn rest(&mut self, next: Cursor, idle: bool) -> Result<(), Failure> {
+    pub(super) fn rest(&mut self, next: Cursor, idle: bool) -> Result<(), Failure> {
         if idle {
             self.store(next)?;
         }
@@ -193,7 +196,7 @@ impl Member {
     }
 
     /// Stores the position if it moved.
-    fn store(&mut self, next: Cursor) -> Result<(), Failure> {
+    pub(super) fn store(&mut self, next: Cursor) -> Result<(), Failure> {
         if next == self.stored { Ok(()) } else { self.put(next) }
     }
 
@@ -246,7 +249,7 @@ fn take(groups: &Groups, name: &str, consumer: &str, patient: bool, stop: &Atomi
     Ok(false)
 }
 
-enum Form {
+pub(super) enum Form {
     Text,
     Json,
     NativeJson(Box<Transform>, SealKey),
@@ -264,7 +267,7 @@ impl Form {
         })
     }
 
-    fn write(&mut self, layout: &Layout, row: &StoredRow, out: &mut impl Write) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, layout: &Layout, row: &StoredRow, out: &mut impl Write) -> Result<(), Failure> {
         match self {
             Self::Text => writeln!(out, "{}", line(layout, row))?,
             Self::Json => {

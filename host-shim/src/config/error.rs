@@ -112,7 +112,7 @@ fn render(file: &std::path::Path, findings: &[Finding]) -> String {
 }
 
 /// The text in backticks, printable, cut after 60 characters.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const MAX_SHOWN: usize = 60;
     let cut = if text.chars().nth(MAX_SHOWN).is_some() { "…" } else { "" };
     let start: String = text.chars().take(MAX_SHOWN).collect();
@@ -120,7 +120,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// The text with everything escaped that would steer a terminal or hide.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -132,7 +132,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// The candidate nearest to `given` by edit distance, when it is near enough to be what was meant.
-pub(super) fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     if given.len() > LONGEST {
         return None;

@@ -27,6 +27,7 @@ pub use cloud::{
     Signature, SlsSource, Sts,
 };
 pub use error::{ConfigError, Finding, Position};
+pub(crate) use error::{nearest, printable, shown};
 pub use interpolate::Lookup;
 pub use schema::{
     Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Immutable, Interrupt, Logstore,

@@ -46,8 +46,9 @@ impl Cursor {
         Self { tag, store, seq: seq.min(MAX_SEQ) }
     }
 
-    /// The same store, another place.
-    pub(crate) fn at(self, seq: u64) -> Self {
+    /// The same store, another place. Whether it exists is for a [`crate::consumer::Reader`] to say.
+    #[must_use]
+    pub fn at(self, seq: u64) -> Self {
         Self::new(self.tag, self.store, seq)
     }
 

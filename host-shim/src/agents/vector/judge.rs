@@ -1,0 +1,335 @@
+//! What is wrong with a topology, each finding with its component and the way out.
+//!
+//! One function a question. It must never report what it cannot follow: an unknown type of component is no finding.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::endpoints::{is_deaf, open_address, same_target, senders};
+use super::paths::{Reach, doubled, reaching, writes_seal};
+use super::topology::{Component, Kind, Topology, outputs, switched_on};
+use super::tree::{Node, shown as shown_path};
+use crate::config::{nearest, shown};
+
+/// One thing that is wrong with the agent's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct AgentFinding {
+    /// The file, printable; empty when it is about all of them.
+    pub file: String,
+    /// Line, from 1; 0 when it is about no place.
+    pub line: usize,
+    /// Column in characters, from 1; 0 when it is about no place.
+    pub column: usize,
+    /// The component, as `sink innertrail_dedicated`; printable, may be empty.
+    pub component: String,
+    /// What sort of finding: a word that programs can rely on.
+    pub kind: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The judge: a topology, which sources are innertrail's, which sinks are theirs.
+pub(super) struct Judge<'a> {
+    pub(super) topology: &'a Topology,
+    pub(super) doors: &'a [usize],
+    /// Those of them behind which a condition on the seal mark stands: what comes from them is not all sealed.
+    pub(super) mixed: &'a [usize],
+    pub(super) sinks: &'a [usize],
+    pub(super) findings: Vec<AgentFinding>,
+}
+
+impl Judge<'_> {
+    /// Asks everything.
+    pub(super) fn all(mut self) -> Vec<AgentFinding> {
+        self.nothing_found();
+        self.names();
+        self.variables();
+        for sink in self.sinks {
+            self.writers(*sink);
+            self.twins(*sink);
+            self.acknowledges(*sink);
+            self.drops(*sink);
+            self.twice(*sink);
+        }
+        for door in self.doors {
+            self.door(*door);
+        }
+        self.findings.sort();
+        self.findings.dedup();
+        self.findings
+    }
+
+    fn component(&self, index: usize) -> &Component {
+        &self.topology.components[index]
+    }
+
+    fn title(&self, index: usize) -> String {
+        let component = self.component(index);
+        format!("{} {}", component.kind.word(), shown(&component.name))
+    }
+
+    fn report(&mut self, index: usize, kind: &'static str, message: String, remedy: &str) {
+        let component = &self.topology.components[index];
+        self.findings.push(AgentFinding {
+            file: shown_path(&self.topology.files[component.file]),
+            line: component.at.line,
+            column: component.at.column,
+            component: self.title(index),
+            kind,
+            message,
+            remedy: remedy.to_owned(),
+        });
+    }
+
+    /// A finding about no component.
+    fn general(&mut self, kind: &'static str, message: &str, remedy: &str) {
+        let (message, remedy) = (message.to_owned(), remedy.to_owned());
+        let (file, component) = (String::new(), String::new());
+        self.findings.push(AgentFinding { file, line: 0, column: 0, component, kind, message, remedy });
+    }
+
+    fn nothing_found(&mut self) {
+        if self.doors.is_empty() {
+            let remedy =
+                "name it with --dedicated-source, or call it `innertrail` (see `innertrail agent-config vector`)";
+            self.general("no_source", "no source of these files is innertrail's", remedy);
+        } else if self.sinks.is_empty() {
+            let remedy = "add a sink (see `innertrail agent-config vector`), or name it with --dedicated-sink";
+            self.general("no_sink", "no sink takes the events that come from innertrail", remedy);
+        }
+    }
+
+    /// Names that Vector would refuse: given twice, or given to nothing.
+    fn names(&mut self) {
+        for (later, first) in self.topology.doubles.clone() {
+            let first = self.component(first);
+            let place = format!("{}:{}", shown_path(&self.topology.files[first.file]), first.at.line);
+            let message = format!("the name is taken by a {} already, at {place}", first.kind.word());
+            self.report(later, "double_name", message, "give it another name: Vector does not start with both");
+        }
+        for (index, at, text) in self.topology.unknown.clone() {
+            let message = format!("its input {} is no output of any component in these files", shown(&text));
+            let remedy = self.meant(&text);
+            self.report(index, "unknown_input", message, &remedy);
+            if let Some(finding) = self.findings.last_mut() {
+                (finding.line, finding.column) = (at.line, at.column);
+            }
+        }
+    }
+
+    /// What an input that names nothing may have meant.
+    fn meant(&self, text: &str) -> String {
+        let name = text.split('.').next().unwrap_or(text);
+        let feeding = || self.topology.components.iter().filter(|c| c.kind != Kind::Sink);
+        if let Some(ports) = feeding().find(|c| c.name == name).and_then(outputs) {
+            let ports: Vec<String> = ports.into_iter().flatten().map(|port| shown(&format!("{name}.{port}"))).collect();
+            return match ports.as_slice() {
+                [] => format!("it has one output: write {}", shown(name)),
+                ports => format!("it has the outputs {}", ports.join(", ")),
+            };
+        }
+        let near = nearest(text, feeding().map(|c| c.name.as_str()));
+        let hint = near.map_or_else(String::new, |near| format!(", or is {} meant?", shown(near)));
+        format!("give every file that Vector reads{hint}")
+    }
+
+    /// `${VAR}`, which Vector 0.57 and later takes as it is written.
+    fn variables(&mut self) {
+        let mut found = Vec::new();
+        for (index, component) in self.topology.components.iter().enumerate() {
+            component.options.texts(&mut |at, text| {
+                found.extend(variables(text).into_iter().map(|name| (index, at, name)));
+            });
+        }
+        let mut told = BTreeSet::new();
+        for (index, at, name) in found {
+            if !told.insert((index, name.clone())) {
+                continue;
+            }
+            let message = format!("{} is not replaced by Vector 0.57 and later, but taken as written", shown(&name));
+            let remedy = "write the value out, or take a secret from a back end: SECRET[backend.key]";
+            self.report(index, "variable", message, remedy);
+            if let Some(finding) = self.findings.last_mut() {
+                (finding.line, finding.column) = (at.line, at.column);
+            }
+        }
+    }
+
+    /// Who else reaches the sink.
+    fn writers(&mut self, sink: usize) {
+        for reach in reaching(self.topology, sink) {
+            let way = self.way(&reach);
+            let (title, is_door) = (self.title(reach.source), self.doors.contains(&reach.source));
+            if is_door {
+                if !reach.sealed && self.mixed.contains(&reach.source) {
+                    let message = format!("takes events of {title} past the condition on `it_seal`: {way}");
+                    let remedy = "take its input from the output with the condition alone: what passed the gate without a \
+                                  seal mark is no operation log of the Logstore";
+                    self.report(sink, "unsealed", message, remedy);
+                }
+            } else if reach.sealed {
+                let message = format!("takes events of {title}, which never went through the gate: {way}");
+                let remedy = "send that source through the gate, or take it out of the inputs: a condition on `it_seal` \
+                              only asks whether the field is there, and anybody can write it";
+                self.report(sink, "bypasses_gate", message, remedy);
+            } else {
+                let message = format!("takes events of {title}, which is not innertrail's: {way}");
+                let remedy = "give innertrail's events a sink of their own, with that source in none of its inputs";
+                self.report(sink, "foreign_writer", message, remedy);
+            }
+            for index in &reach.way {
+                if self.component(*index).kind == Kind::Transform && writes_seal(self.component(*index)) {
+                    let message = "writes `it_seal` itself, on the way to the dedicated sink".to_owned();
+                    let remedy = "leave the field alone: it is the mark by which an event is known";
+                    self.report(*index, "writes_seal", message, remedy);
+                }
+            }
+        }
+    }
+
+    fn way(&self, reach: &Reach) -> String {
+        const LONGEST: usize = 12;
+        let mut names: Vec<String> = reach.way.iter().map(|index| shown(&self.component(*index).name)).collect();
+        if names.len() > LONGEST {
+            let left_out = names.len() - LONGEST;
+            names.splice(LONGEST / 2..names.len() - LONGEST / 2, [format!("({left_out} more)")]);
+        }
+        names.join(" -> ")
+    }
+
+    /// Sinks beside the dedicated one that write to the same place.
+    fn twins(&mut self, sink: usize) {
+        for other in same_target(self.topology, sink) {
+            if self.sinks.contains(&other) {
+                continue;
+            }
+            let message = format!("writes to the same place as the dedicated {}", self.title(sink));
+            self.report(other, "same_target", message, "give it another path, bucket, index or topic");
+        }
+    }
+
+    fn acknowledges(&mut self, sink: usize) {
+        let own = self.component(sink).options.get("acknowledgements").and_then(switched_on);
+        if !own.unwrap_or(self.topology.acknowledgements) {
+            let message = "has no acknowledgements, so innertrail is told `delivered` before anything was".to_owned();
+            self.report(sink, "acknowledgements_off", message, "set acknowledgements.enabled: true on the sink");
+        }
+        let sources: BTreeSet<usize> = reaching(self.topology, sink).iter().map(|reach| reach.source).collect();
+        for door in self.doors.iter().filter(|door| sources.contains(*door)) {
+            if is_deaf(self.component(*door)) {
+                let kind = shown(&self.component(*door).type_name);
+                let message =
+                    format!("a source of type {kind} cannot acknowledge: what Vector holds when it dies is lost");
+                let remedy = "use a `vector` source (`innertrail agent-config vector`), or accept the loss";
+                self.report(*door, "cannot_acknowledge", message, remedy);
+            }
+        }
+    }
+
+    /// What drops events on the way. Vector counts a dropped event as delivered.
+    fn drops(&mut self, sink: usize) {
+        let buffer = self.component(sink).options.get("buffer").map(Node::elements).unwrap_or_default();
+        if buffer.iter().any(|stage| stage.get("when_full").and_then(Node::text) == Some("drop_newest")) {
+            let message = "drops events when its buffer is full".to_owned();
+            self.report(
+                sink,
+                "drops",
+                message,
+                "set buffer.when_full: block; innertrail waits, and keeps what is not sent",
+            );
+        }
+        let ways = reaching(self.topology, sink);
+        let from_door = ways.iter().filter(|reach| self.doors.contains(&reach.source));
+        let on_way: BTreeSet<usize> = from_door.flat_map(|reach| reach.way.iter().copied()).collect();
+        for index in on_way {
+            let component = self.component(index);
+            let on = |key: &str| component.options.get(key).and_then(Node::bool).unwrap_or(false);
+            let why = match component.type_name.as_str() {
+                "sample" => "keeps a part of the events only",
+                "throttle" => "drops events above its rate",
+                "reduce" => "makes one event of several",
+                "remap" if on("drop_on_error") && !on("reroute_dropped") => "drops an event on which its program fails",
+                _ => continue,
+            };
+            let message = format!("{why}, and a dropped event counts as delivered");
+            self.report(index, "drops", message, "take it off the way to the dedicated sink");
+        }
+    }
+
+    /// An event that comes to the sink by two ways.
+    fn twice(&mut self, sink: usize) {
+        for door in self.doors.iter().copied() {
+            match doubled(self.topology, door, sink) {
+                Ok(None) => {}
+                Ok(Some(found)) => {
+                    let at = self.title(found.parts_at);
+                    let message = match found.outputs {
+                        (Some(one), Some(other)) if one != other => {
+                            let (one, other) = (shown(&one), shown(&other));
+                            format!("gets an event twice that matches both {one} and {other} of {at}")
+                        }
+                        _ => {
+                            let name = |index: usize| shown(&self.component(index).name);
+                            let (one, other) = (name(found.through.0), name(found.through.1));
+                            format!("gets events of {at} twice, through {one} and through {other}")
+                        }
+                    };
+                    let remedy = "keep one of the two inputs, or use `exclusive_route` in place of `route`";
+                    self.report(sink, "doubled", message, remedy);
+                }
+                Err(()) => {
+                    let message = "is reached by too many ways to tell whether an event comes twice".to_owned();
+                    self.report(sink, "too_wide", message, "give innertrail's events a way of their own");
+                }
+            }
+        }
+    }
+
+    fn door(&mut self, door: usize) {
+        if let Some(address) = open_address(self.component(door)) {
+            let message = format!("listens on {}, where anybody who reaches it writes as innertrail", shown(&address));
+            let remedy = "listen on 127.0.0.1, or set tls.enabled and tls.verify_certificate with a CA of its own";
+            self.report(door, "open_source", message, remedy);
+        }
+        for sender in senders(self.topology, door) {
+            let message = format!("sends to where {} listens, so its events come in as innertrail's", self.title(door));
+            self.report(sender, "writes_to_source", message, "send it elsewhere: only innertrail writes there");
+        }
+    }
+}
+
+/// Names of the variables in a text, written as `${NAME}`; `$$` is a dollar sign.
+fn variables(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at + 1..];
+        if let Some(behind) = rest.strip_prefix('$') {
+            rest = behind;
+            continue;
+        }
+        let Some(inside) = rest.strip_prefix('{').and_then(|r| r.split_once('}')).map(|(inside, _)| inside) else {
+            continue;
+        };
+        let name: String = inside.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).collect();
+        let behind = &inside[name.len()..];
+        if !name.is_empty() && (behind.is_empty() || behind.starts_with([':', '-', '?'])) {
+            found.push(format!("${{{name}}}"));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::variables;
+
+    #[test]
+    fn variables_are_told_from_dollars() {
+        assert_eq!(variables("a${B}c${D:-e}"), ["${B}", "${D}"]);
+        assert_eq!(variables("$${B} ${} ${1 + 2} $B $1 ${"), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,93 @@
+//! Reads ahead: a thread of its own pulls and marks the next page while the one before is being sent.
+//! It must never be more than one page ahead, nor hand on a record that is not durable.
+
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::thread;
+
+use innertrail_logstore::consumer::{ConsumerError, Cursor, Reader};
+use innertrail_logstore::{Layout, Store};
+
+use super::runner::SLICE;
+use crate::record::Record;
+
+/// Records that are read at a time at the most, and bytes of raw events. A page of events of 1.4 KB takes about 5 MB.
+const PAGE: (usize, usize) = (1_024, 4 << 20);
+
+/// What a look at the Logstore gave.
+pub(super) enum Found {
+    /// Records, without a gap from the last ones on.
+    Page {
+        records: Vec<Record>,
+        /// Whether nothing more was there.
+        at_end: bool,
+        /// Set when it is another one than before.
+        layout: Option<Layout>,
+    },
+    /// Nothing new.
+    Nothing,
+    /// Retention dropped records `from..to`; what comes next begins at `to`.
+    Gap {
+        from: u64,
+        to: u64,
+    },
+    Failed(ConsumerError),
+}
+
+/// A look, and where the durable records ended then.
+pub(super) struct Look {
+    pub(super) found: Found,
+    pub(super) end: u64,
+}
+
+/// Looks that are waiting for.
+pub(super) type Looks = Receiver<Look>;
+
+/// Reads from `next` to `until`, until nobody listens any more.
+pub(super) fn read(
+    reader: &mut Reader,
+    mut next: Cursor,
+    until: u64,
+    mark: &(dyn Fn(u64, &[u8]) -> String + Sync),
+    looks: &SyncSender<Look>,
+) {
+    let mut layout = reader.snapshot().layout().clone();
+    loop {
+        let room = usize::try_from(until.saturating_sub(next.seq())).unwrap_or(usize::MAX).min(PAGE.0);
+        if room == 0 {
+            return;
+        }
+        let (found, pause) = match reader.pull(next, room, PAGE.1) {
+            Ok(page) if page.rows.is_empty() => (Found::Nothing, Pause::ForRecords),
+            Ok(page) => {
+                next = page.next;
+                let changed = (reader.snapshot().layout() != &layout).then(|| reader.snapshot().layout().clone());
+                if let Some(changed) = &changed {
+                    layout.clone_from(changed);
+                }
+                let records = page.rows.into_iter().map(|row| Record { mark: mark(row.seq, &row.payload), row });
+                (Found::Page { records: records.collect(), at_end: page.at_end, layout: changed }, Pause::None)
+            }
+            Err(ConsumerError::Expired { at, first_kept, .. }) => {
+                next = next.at(first_kept);
+                (Found::Gap { from: at, to: first_kept }, Pause::None)
+            }
+            Err(error) => (Found::Failed(error), Pause::Blind),
+        };
+        if looks.send(Look { found, end: reader.end(Store::Log).seq() }).is_err() {
+            return;
+        }
+        match pause {
+            Pause::None => {}
+            Pause::Blind => thread::sleep(SLICE),
+            // What goes wrong here goes wrong in the next pull too, and is said then.
+            Pause::ForRecords => drop(reader.wait(next, SLICE)),
+        }
+    }
+}
+
+/// What to do between two looks.
+enum Pause {
+    None,
+    Blind,
+    ForRecords,
+}

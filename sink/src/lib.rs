@@ -1,0 +1,20 @@
+//! Sinks: what takes the records of the dedicated Logstore to agents and files, in order, at least once, from a position
+//! of its own.
+//! It must never hand on what is not durable, pass over a record that the receiver has not taken, or change one.
+
+pub mod delivery;
+pub mod encode;
+mod fields;
+pub mod forward;
+pub mod http;
+pub mod otlp;
+mod record;
+mod reference;
+mod sender;
+pub mod spool;
+pub mod stdout;
+pub mod vector;
+
+pub use record::{Batch, Record};
+pub use reference::{Reference, ReferenceError};
+pub use sender::{Refused, Sender};

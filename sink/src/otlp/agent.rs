@@ -1,0 +1,204 @@
+//! One exchange with the receiver over `ureq` and rustls: send, read a bounded answer.
+//! It must never follow a redirect, ask for a compressed answer, or show a header's value.
+
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use ureq::config::{AutoHeaderValue, Config};
+use ureq::http::{HeaderName, HeaderValue, Uri};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::answer::{self, Answer, Body};
+use super::{Encoding, Header, OtlpConfig, OtlpError};
+use crate::reference::Secret;
+use crate::sender::Refused;
+
+/// Most bytes of an answer that are read. An honest one has a few hundred.
+const MAX_ANSWER: u64 = 64 << 10;
+/// The longest file of authorities, bytes.
+const MAX_AUTHORITIES: u64 = 8 << 20;
+/// Headers that are this module's own.
+const OURS: [&str; 7] =
+    ["host", "content-type", "content-length", "content-encoding", "transfer-encoding", "connection", "user-agent"];
+
+/// A receiver's address, and the connections to it.
+pub(super) struct Agent {
+    agent: ureq::Agent,
+    url: String,
+    shown: String,
+    headers: Vec<Header>,
+    values: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent").field("shown", &self.shown).finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    pub(super) fn new(config: &OtlpConfig) -> Result<Self, OtlpError> {
+        let (url, shown) = address(&config.url)?;
+        let values = config.headers.iter().map(read).collect::<Result<_, _>>()?;
+        let tls = TlsConfig::builder()
+            .root_certs(roots(url.starts_with("https://"), config.ca_file.as_deref())?)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build();
+        let agent = Config::builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .tls_config(tls)
+            .user_agent(concat!("innertrail/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding(AutoHeaderValue::None)
+            .timeout_connect(Some(config.connect_timeout))
+            .timeout_global(Some(config.timeout))
+            .build()
+            .new_agent();
+        Ok(Self { agent, url, shown, headers: config.headers.clone(), values })
+    }
+
+    /// Scheme, host and port: what messages name.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Reads the headers' values again; those that cannot be read stay.
+    pub(super) fn renew_headers(&mut self) {
+        if let Ok(values) = self.headers.iter().map(read).collect() {
+            self.values = values;
+        }
+    }
+
+    /// Sends one request and reads what there is of the answer.
+    pub(super) fn post(&self, encoding: Encoding, gzip: bool, body: &[u8]) -> Result<Answer, Refused> {
+        let kind = match encoding {
+            Encoding::Protobuf => "application/x-protobuf",
+            Encoding::Json => "application/json",
+        };
+        let mut request = self.agent.post(&self.url).header("content-type", kind);
+        if gzip {
+            request = request.header("content-encoding", "gzip");
+        }
+        for (name, value) in &self.values {
+            request = request.header(name, value);
+        }
+        let response = request.send(body).map_err(|e| self.later(&e))?;
+        let (parts, body) = response.into_parts();
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: bounded(body) })
+    }
+
+    fn later(&self, error: &ureq::Error) -> Refused {
+        Refused::Later { why: format!("{}: {}", self.shown, answer::name(error)), after: None }
+    }
+}
+
+fn bounded(body: ureq::Body) -> Body {
+    let mut bytes = Vec::new();
+    match body.into_reader().take(MAX_ANSWER + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 > MAX_ANSWER => Body::TooLong(bytes),
+        Ok(_) => Body::Whole(bytes),
+        Err(error) => Body::Cut(bytes, answer::name(&ureq::Error::from(error))),
+    }
+}
+
+/// The URL with its path, and the part of it that can be shown.
+fn address(url: &str) -> Result<(String, String), OtlpError> {
+    let uri: Uri = url.parse().map_err(|_| OtlpError::Url("it cannot be read"))?;
+    let scheme = uri.scheme_str().filter(|s| ["http", "https"].contains(s));
+    let scheme = scheme.ok_or(OtlpError::Url("it begins neither with https:// nor with http://"))?;
+    let authority = uri.authority().ok_or(OtlpError::Url("it names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(OtlpError::Url("it holds a user or a password"));
+    }
+    let shown = format!("{scheme}://{authority}");
+    let path = match uri.path_and_query().map_or("", |p| p.as_str()) {
+        "" | "/" => "/v1/logs",
+        path => path,
+    };
+    Ok((format!("{shown}{path}"), shown))
+}
+
+fn read(header: &Header) -> Result<(HeaderName, HeaderValue), OtlpError> {
+    let shown = || header.name.escape_debug().to_string();
+    let name = HeaderName::from_bytes(header.name.as_bytes()).ok().filter(|n| !OURS.contains(&n.as_str()));
+    let name = name.ok_or_else(|| OtlpError::Header(shown(), "its name is none, or one that this sink sets itself"))?;
+    let secret: Secret = header.value.read().map_err(|e| OtlpError::Value(shown(), e))?;
+    let value = HeaderValue::from_str(&format!("{}{}", header.prefix, secret.expose()));
+    let mut value = value.map_err(|_| OtlpError::Header(shown(), "its value holds characters that no header can"))?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+/// The system's authorities and those of `file`; for an address without TLS none, and the system's are not read.
+fn roots(secure: bool, file: Option<&Path>) -> Result<RootCerts, OtlpError> {
+    if !secure {
+        return Ok(RootCerts::from(Vec::new()));
+    }
+    let native = rustls_native_certs::load_native_certs();
+    let mut roots: Vec<Certificate<'static>> =
+        native.certs.iter().map(|c| Certificate::from_der(c.as_ref()).to_owned()).collect();
+    if let Some(path) = file {
+        let bad = |why: String| OtlpError::Authorities(format!("{}: {why}", path.display()));
+        roots.extend(from_file(path).map_err(bad)?);
+    }
+    if roots.is_empty() {
+        let why = native.errors.first().map_or_else(|| "the system has no store".to_owned(), ToString::to_string);
+        return Err(OtlpError::Authorities(why));
+    }
+    Ok(RootCerts::from(roots))
+}
+
+fn from_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let mut pem = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    file.take(MAX_AUTHORITIES).read_to_end(&mut pem).map_err(|e| e.to_string())?;
+    let mut found = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|e| e.to_string())? {
+            found.push(certificate);
+        }
+    }
+    if found.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(found) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_url_with_the_default_path_or_its_own() {
+        let told = |url: &str| address(url).map_or_else(|e| e.to_string(), |(url, shown)| format!("{url} {shown}"));
+        insta::assert_snapshot!(
+            ["http://h:4318", "https://h/", "http://[::1]:1/otlp/logs?x=1", "ftp://h", "/v1/logs", "http://u:p@h", "\u{7}"]
+                .map(told).join("\n"),
+            @r##"
+http://h:4318/v1/logs http://h:4318
+https://h/v1/logs https://h
+http://[::1]:1/otlp/logs?x=1 http://[::1]:1
+the url is not usable: it begins neither with https:// nor with http://; write `https://host:4318`, and put what authorises into `headers`
+the url is not usable: it begins neither with https:// nor with http://; write `https://host:4318`, and put what authorises into `headers`
+the url is not usable: it holds a user or a password; write `https://host:4318`, and put what authorises into `headers`
+the url is not usable: it cannot be read; write `https://host:4318`, and put what authorises into `headers`
+"##);
+    }
+
+    #[test]
+    fn a_header_that_this_sink_sets_is_refused_and_no_value_is_shown() {
+        let header = |name: &str, variable: &str| Header {
+            name: name.to_owned(),
+            prefix: "Bearer ".to_owned(),
+            value: crate::Reference::Environment(variable.to_owned()),
+        };
+        for name in ["Content-Type", "host", "a b", "x\n"] {
+            assert!(matches!(read(&header(name, "PATH")), Err(OtlpError::Header(..))), "{name:?}");
+        }
+        let why = read(&header("authorization", "INNERTRAIL_NOT_SET")).unwrap_err().to_string();
+        assert!(why.starts_with("the header authorization: the variable INNERTRAIL_NOT_SET: it is not set"), "{why}");
+        let (_, value) = read(&header("authorization", "PATH")).unwrap();
+        assert_eq!(format!("{value:?}"), "Sensitive");
+    }
+}

@@ -1,0 +1,46 @@
+//! What the delivery asks of a protocol: send this batch, say what became of it.
+//! It must never call a batch delivered before the receiver has answered for all of it.
+
+use std::time::Duration;
+
+use crate::record::Batch;
+
+/// A protocol towards one receiver. It holds no position and never retries by itself: that is the delivery's.
+pub trait Sender: Send {
+    /// Sends the batch and waits for the receiver's answer, within the sender's own time limit.
+    ///
+    /// # Errors
+    /// [`Refused`] when the receiver has not taken all of it.
+    fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused>;
+
+    /// Bytes that one request may have at most, encoded and before compression.
+    fn max_request_bytes(&self) -> usize;
+
+    /// Encoded size of one record within a request, the request's own frame not counted.
+    fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize;
+}
+
+/// Why a batch was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It may work later, unchanged: unreachable, overloaded, a failed sink behind the receiver.
+    #[error("{why}")]
+    Later {
+        /// What happened, where.
+        why: String,
+        /// When the receiver wants to be asked again.
+        after: Option<Duration>,
+    },
+    /// It will never work with these records: smaller batches find the culprit.
+    #[error("{why}")]
+    Never {
+        /// What happened, where.
+        why: String,
+    },
+    /// The answer may mean either (HTTP 500 of Vector): retried a bounded number of times, then like [`Refused::Never`].
+    #[error("{why}")]
+    Unclear {
+        /// What happened, where.
+        why: String,
+    },
+}

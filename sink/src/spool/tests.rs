@@ -1,0 +1,155 @@
+//! Files are looked at as a tailer would: by name, line by line.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use innertrail_logstore::{Layout, StoredRow};
+
+use super::*;
+use crate::record::Record;
+
+fn record(seq: u64) -> Record {
+    let row = StoredRow { seq, received_us: 0, columns: vec![], payload: b"{\"a\":\"line\\nfeed\"}".to_vec() };
+    Record { row, mark: format!("v1.{seq}.00") }
+}
+
+fn send(spool: &mut Spool, seqs: std::ops::Range<u64>) -> Result<(), Refused> {
+    let records: Vec<Record> = seqs.map(record).collect();
+    spool.send(&Batch { trail: "t", layout: &Layout::default(), records: &records })
+}
+
+fn config(dir: &Path) -> SpoolConfig {
+    SpoolConfig { rotate_bytes: 300, ..SpoolConfig::of(dir) }
+}
+
+/// Every file's number of lines, and every record's number in order of names.
+fn read(dir: &Path) -> (Vec<usize>, Vec<u64>) {
+    let mut paths: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "ndjson"));
+    paths.sort();
+    let (mut lines, mut seqs) = (vec![], vec![]);
+    for path in paths {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'), "a broken line");
+        lines.push(text.lines().count());
+        seqs.extend(text.lines().map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["log"]["it_seq"].as_u64().unwrap()
+        }));
+    }
+    (lines, seqs)
+}
+
+#[test]
+fn batches_are_appended_whole_and_files_rotate_between_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(config(dir.path())).unwrap();
+    for batch in [0..2, 2..9, 9..10, 10..11, 11..12, 12..13, 13..14] {
+        send(&mut spool, batch).unwrap();
+    }
+    assert_eq!(read(dir.path()), (vec![9, 4, 1], (0..14).collect()));
+    let names: Vec<_> = files::list(dir.path(), "innertrail").unwrap();
+    assert_eq!(names, [0, 1, 2]);
+}
+
+/// A kill in the middle of a write leaves a part of a line. A tailer must see the record whole, and once more at most.
+#[test]
+fn what_a_crash_left_of_a_line_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    send(&mut Spool::open(config(dir.path())).unwrap(), 0..2).unwrap();
+    let path = files::path(dir.path(), "innertrail", 0);
+    let whole = fs::read(&path).unwrap();
+    let line = whole.len() / 2;
+    for cut in 1..=whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let mut spool = Spool::open(config(dir.path())).unwrap();
+        let kept = read(dir.path()).1;
+        assert_eq!(kept, (0..(cut / line) as u64).collect::<Vec<_>>(), "cut at {cut}");
+        send(&mut spool, 0..2).unwrap();
+        assert_eq!(read(dir.path()).1, kept.into_iter().chain(0..2).collect::<Vec<_>>());
+        drop(spool);
+        let _ = fs::remove_file(files::path(dir.path(), "innertrail", 1));
+    }
+    // Longer than what is read backwards at a time.
+    fs::write(&path, [&whole[..], &vec![b'x'; 200_000]].concat()).unwrap();
+    let _spool = Spool::open(config(dir.path())).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), whole);
+}
+
+#[test]
+fn one_process_has_the_spool_and_others_files_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("innertrail-7.ndjson"), "theirs").unwrap();
+    fs::write(dir.path().join("other-00000000000000000009.ndjson"), "theirs").unwrap();
+    let mut spool = Spool::open(SpoolConfig { keep: Some(Duration::ZERO), ..config(dir.path()) }).unwrap();
+    assert!(matches!(Spool::open(config(dir.path())), Err(SpoolError::Held(_))));
+    assert!(Spool::open(SpoolConfig { prefix: "another".to_owned(), ..config(dir.path()) }).is_ok());
+    for seq in 0..12 {
+        send(&mut spool, seq..seq + 1).unwrap();
+    }
+    assert_eq!(fs::read_to_string(dir.path().join("innertrail-7.ndjson")).unwrap(), "theirs");
+    assert_eq!(fs::read_to_string(dir.path().join("other-00000000000000000009.ndjson")).unwrap(), "theirs");
+    for prefix in ["", ".x", "a/b", "../a", "ü"] {
+        let config = SpoolConfig { prefix: prefix.to_owned(), ..config(dir.path()) };
+        assert!(matches!(Spool::open(config), Err(SpoolError::Prefix(_))), "{prefix}");
+    }
+    assert!(matches!(
+        Spool::open(SpoolConfig { encoding: Encoding::Native, ..config(dir.path()) }),
+        Err(SpoolError::Encoding)
+    ));
+}
+
+#[test]
+fn files_are_deleted_when_that_is_configured_and_they_are_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(config(dir.path())).unwrap();
+    for seq in 0..9 {
+        send(&mut spool, seq..seq + 1).unwrap();
+    }
+    let all = files::list(dir.path(), "innertrail").unwrap().len();
+    assert!(all > 2, "{all}");
+    let hour = Duration::from_secs(3_600);
+    let soon = SystemTime::now() + hour;
+    spool.expire(hour * 2, soon).unwrap();
+    assert_eq!(files::list(dir.path(), "innertrail").unwrap().len(), all);
+    spool.expire(hour / 2, SystemTime::now() - hour).unwrap();
+    assert_eq!(files::list(dir.path(), "innertrail").unwrap().len(), all, "a clock that was set back");
+    spool.expire(hour / 2, soon).unwrap();
+    assert_eq!(files::list(dir.path(), "innertrail").unwrap().len(), 1, "the newest is never deleted");
+    // The number goes on after a restart, even where older files are gone.
+    let newest = files::list(dir.path(), "innertrail").unwrap()[0];
+    drop(spool);
+    let mut spool = Spool::open(SpoolConfig { rotate_bytes: 1, ..config(dir.path()) }).unwrap();
+    send(&mut spool, 9..10).unwrap();
+    assert_eq!(files::list(dir.path(), "innertrail").unwrap(), [newest, newest + 1]);
+}
+
+/// On a full disk a part of the batch may get there. It must be gone before the batch is sent again.
+#[test]
+fn what_a_failed_write_left_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(config(dir.path())).unwrap();
+    send(&mut spool, 0..1).unwrap();
+    let path = files::path(dir.path(), "innertrail", 0);
+    // A handle that cannot write stands for a disk that takes no more, and bytes behind the end for what it took.
+    spool.open.as_mut().unwrap().handle = File::open(&path).unwrap();
+    let mut by_hand = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    let refused = send(&mut spool, 1..2).unwrap_err();
+    assert!(matches!(&refused, Refused::Later { why, .. } if why.contains("innertrail-")), "{refused}");
+    by_hand.write_all(b"{\"log\":{\"half").unwrap();
+    assert!(send(&mut spool, 1..2).is_err(), "it cannot be taken back yet");
+    spool.open.as_mut().unwrap().handle = by_hand;
+    send(&mut spool, 1..3).unwrap();
+    assert_eq!(read(dir.path()).1, [0, 1, 2]);
+}
+
+/// A tailer's cleaner may remove the file under us: what is written to it then is lost without an error.
+#[test]
+fn a_removed_file_gets_no_more_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(config(dir.path())).unwrap();
+    send(&mut spool, 0..1).unwrap();
+    fs::remove_file(files::path(dir.path(), "innertrail", 0)).unwrap();
+    send(&mut spool, 1..2).unwrap();
+    assert_eq!((read(dir.path()).1, files::list(dir.path(), "innertrail").unwrap()), (vec![1], vec![1]));
+}

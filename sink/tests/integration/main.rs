@@ -1,0 +1,25 @@
+//! Everything that needs a Logstore, a receiver, a network or a process that is killed. Servers listen on 127.0.0.1.
+#![allow(clippy::unwrap_used)]
+
+mod conservation;
+mod contract;
+mod delivery;
+mod double;
+mod ecs_schema;
+mod encodings;
+mod fixture_records;
+mod forward;
+mod forward_double;
+mod http;
+mod kills;
+mod ocsf_schema;
+mod oracle;
+mod otlp;
+mod otlp_double;
+mod otlp_tls;
+mod programs;
+mod proxy;
+mod receivers;
+mod schemas;
+mod support;
+mod vector;

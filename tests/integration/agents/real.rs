@@ -1,0 +1,239 @@
+//! A real agent in a folder of its own: found, started, fed, watched, and ended by its own process id.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{BIN, cache, event, run};
+
+/// Far more than anything here takes on a machine that does nothing else.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often innertrail is killed in each test.
+pub(super) const KILLS: usize = 20;
+
+/// An agent's executable, with the libraries and modules that were unpacked beside it.
+pub(super) struct Agent {
+    binary: PathBuf,
+    /// The folder that it was unpacked into, when that is not the system's own.
+    pub(super) unpacked: Option<PathBuf>,
+}
+
+impl Agent {
+    /// The executable named by `variable`, or `name` on the path; says SKIPPED when there is none.
+    pub(super) fn find(variable: &str, name: &str, test: &str) -> Option<Self> {
+        let named = std::env::var_os(variable).map(PathBuf::from);
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let mut on_path = std::env::split_paths(&paths).chain(["/usr/sbin".into()]).map(|dir| dir.join(name));
+        let Some(binary) = named.or_else(|| on_path.find(|path| path.is_file())) else {
+            println!("SKIPPED: no {name} for {test}; name one with {variable}");
+            return None;
+        };
+        assert!(binary.is_file(), "{variable} names {}, which is no file", binary.display());
+        let root = binary.ancestors().nth(3).filter(|root| *root != Path::new("/")).map(Path::to_owned);
+        Some(Self { binary, unpacked: root })
+    }
+
+    /// Folders of libraries below where it was unpacked.
+    pub(super) fn libraries(&self) -> Vec<PathBuf> {
+        let Some(root) = &self.unpacked else { return Vec::new() };
+        let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+        let all = below(root.join("usr/lib")).chain(below(root.join("lib")));
+        all.filter(|path| path.is_dir()).collect()
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        let libraries = std::env::join_paths(self.libraries()).unwrap();
+        if self.unpacked.is_some() {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+/// A running agent, ended with the test.
+pub(super) struct Running(Child);
+
+impl Running {
+    pub(super) fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    /// Process ids of innertrail below the agent, through a shell as well.
+    fn children(&self) -> Vec<u32> {
+        let mut parents: BTreeMap<u32, (u32, String)> = BTreeMap::new();
+        for entry in fs::read_dir("/proc").unwrap().map_while(Result::ok) {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+            let Some((start, rest)) = stat.rsplit_once(')') else { continue };
+            let mut fields = rest.split_whitespace();
+            let (state, parent) = (fields.next().unwrap_or("Z"), fields.next().and_then(|p| p.parse().ok()));
+            if let (Some(parent), false) = (parent, state == "Z") {
+                parents.insert(pid, (parent, start.to_owned()));
+            }
+        }
+        let own = self.0.id();
+        let is_below = |pid: u32| std::iter::successors(Some(pid), |at| parents.get(at).map(|p| p.0)).any(|p| p == own);
+        // Exactly: rsyslog names threads, and what they fork, after its rulesets.
+        let ours = |name: &str| name.ends_with("(innertrail");
+        parents.iter().filter(|(pid, (_, name))| ours(name) && is_below(**pid)).map(|(pid, _)| *pid).collect()
+    }
+
+    /// Kills innertrail below the agent; false when there is none.
+    pub(super) fn kill_innertrail(&self) -> bool {
+        let children = self.children();
+        for pid in &children {
+            let pid = rustix::process::Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap();
+            // It may just have ended by itself.
+            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        !children.is_empty()
+    }
+
+    /// Ends it as a service manager would, and waits.
+    pub(super) fn end(mut self) {
+        self.terminate();
+    }
+
+    fn terminate(&mut self) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap();
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let begun = Instant::now();
+        while self.0.try_wait().unwrap().is_none() {
+            if begun.elapsed() > Duration::from_secs(20) {
+                let _killed = self.0.kill();
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.0.try_wait().unwrap().is_none() {
+            self.terminate();
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+pub(super) fn port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub(super) fn connect(port: u16) -> TcpStream {
+    let begun = Instant::now();
+    loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(stream) => return stream,
+            Err(e) => assert!(begun.elapsed() < PATIENCE, "the agent does not listen: {e}"),
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The gate's configuration in `dir`, with compiled code shared by all tests.
+pub(super) fn gate_config(dir: &Path) -> PathBuf {
+    let path = dir.join("gate.yaml");
+    let cache = cache().join("agents");
+    let (data, cache) = (dir.join("gate"), cache.display());
+    fs::write(&path, format!("trail: main-trail\ndata_dir: {}\nplugin:\n  cache_dir: {cache}\n", data.display()))
+        .unwrap();
+    // Compiled once here, or the first message would wait for it.
+    run(&["gate", "--dialect", "omprog", "--config", path.to_str().unwrap()], 0);
+    path
+}
+
+/// A printed block, with this test's executable, folders and configuration in it.
+pub(super) fn block(agent: &str, seam: &str, dir: &Path) -> String {
+    let (block, _) = run(&["agent-config", agent, "--seam", seam, "--part", "agent"], 0);
+    let dir = dir.to_str().unwrap();
+    block
+        .replace("/usr/bin/innertrail ", &format!("{BIN} "))
+        .replace("\"innertrail gate", &format!("\"{BIN} gate"))
+        .replace("exec innertrail ", &format!("exec {BIN} "))
+        .replace("/etc/innertrail/gate.yaml", &format!("{dir}/gate.yaml"))
+        .replace("/var/log/innertrail", dir)
+        .replace("/var/spool/innertrail", &format!("{dir}/spool"))
+        .replace("/var/lib/innertrail", &format!("{dir}/data"))
+}
+
+/// Every tenth message is an operation log that nobody may write.
+pub(super) fn is_refused(id: usize) -> bool {
+    id.is_multiple_of(10)
+}
+
+/// Sends messages `id-000001 …` over syslog, twenty and then a pause, until `until` says that it is enough.
+pub(super) fn send(port: u16, pause: Duration, until: &mut dyn FnMut(usize) -> bool) -> usize {
+    let mut stream = connect(port);
+    let mut id = 0;
+    while !until(id) {
+        let mut batch = String::new();
+        for _ in 0..20 {
+            id += 1;
+            let text = if is_refused(id) { event(id, "") } else { format!("id-{id:06}") };
+            batch += &format!("<14>Nov  1 08:00:00 host app: {text}\n");
+        }
+        stream.write_all(batch.as_bytes()).unwrap();
+        thread::sleep(pause);
+    }
+    id
+}
+
+/// How often each id stands in a text: `id-000001`, or an operation log's `eventId`.
+pub(super) fn ids(text: &str) -> BTreeMap<usize, usize> {
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        let plain = line.split("id-").nth(1).and_then(|rest| rest.get(..6)).and_then(|id| id.parse().ok());
+        let logged = || {
+            let rest = line.split("eventId").nth(1)?.trim_start_matches(['\\', '"', ':']);
+            usize::from_str_radix(rest.get(..24)?, 16).ok()
+        };
+        if let Some(id) = plain.or_else(logged) {
+            *found.entry(id).or_insert(0) += 1;
+        }
+    }
+    found
+}
+
+/// The records of a store of the gate, as text.
+pub(super) fn kept(data: &Path, store: &str) -> String {
+    let data = data.to_str().unwrap();
+    let (out, _) = run(&["tail", "--data-dir", data, "--store", store, "-n", "1000000", "--format", "json"], 0);
+    out.lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].as_str().unwrap().to_owned() + "\n")
+        .collect()
+}
+
+/// What came of `sent` messages, over everything that was written down.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) lost: Vec<usize>,
+    pub(super) duplicated: usize,
+}
+
+impl Tally {
+    pub(super) fn of(sent: usize, places: &[&BTreeMap<usize, usize>]) -> Self {
+        let times = |id: usize| places.iter().filter_map(|place| place.get(&id)).sum::<usize>();
+        let lost = (1..=sent).filter(|id| times(*id) == 0).collect();
+        Self { lost, duplicated: (1..=sent).map(|id| times(id).saturating_sub(1)).sum() }
+    }
+}
+
+/// Waits until `done`, or fails with what `told` says.
+pub(super) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,134 @@
+//! rsyslog with the printed blocks: judged on the way (`mmexternal`) and kept (`omprog`), with innertrail killed 20 times.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::real::{Agent, KILLS, Running, Tally, block, gate_config, ids, is_refused, kept, port, send, wait_for};
+use crate::harness::{event, status};
+
+/// A command of rsyslog on the block, with a TCP input in front of it; held to being a configuration of rsyslog.
+fn checked(agent: &Agent, dir: &Path, block: &str, port: u16) -> Command {
+    let modules: Vec<_> = agent.libraries().iter().map(|dir| dir.join("rsyslog")).filter(|dir| dir.is_dir()).collect();
+    let config = format!(
+        "global(workDirectory=\"{0}\" maxMessageSize=\"1m\" processInternalMessages=\"on\")\n\
+         module(load=\"imptcp\")\n\
+         {block}\n\
+         input(type=\"imptcp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"innertrail\")\n\
+         action(type=\"omfile\" file=\"{0}/internal.log\")\n",
+        dir.display()
+    );
+    let file = dir.join("rsyslog.conf");
+    fs::write(&file, config).unwrap();
+    let mut command = agent.command();
+    command.arg("-f").arg(&file).arg("-i").arg(dir.join("rsyslog.pid"));
+    if let Some(modules) = modules.first() {
+        command.arg("-M").arg(modules);
+    }
+    let mut check = agent.command();
+    let checked = check.args(command.get_args()).arg("-N1").output().unwrap();
+    let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(checked.status.success() && !told.contains("error"), "rsyslog does not take the block: {told}");
+    command
+}
+
+fn start(agent: &Agent, dir: &Path, block: &str, port: u16) -> Running {
+    Running::start(checked(agent, dir, block, port).arg("-n"))
+}
+
+/// Sends until innertrail was killed often enough; gives how many messages that were.
+fn send_and_kill(running: &Running, port: u16, pause: Duration) -> usize {
+    let (mut kills, mut last) = (0, Instant::now());
+    let begun = Instant::now();
+    send(port, pause, &mut |id| {
+        if id > 0 && last.elapsed() > Duration::from_millis(150) && kills < KILLS && running.kill_innertrail() {
+            (kills, last) = (kills + 1, Instant::now());
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(110),
+            "innertrail was started {kills} times in {:?}",
+            begun.elapsed()
+        );
+        kills == KILLS && last.elapsed() > Duration::from_secs(3)
+    })
+}
+
+fn read(dir: &Path, name: &str) -> String {
+    fs::read_to_string(dir.join(name)).unwrap_or_default()
+}
+
+/// The story: rsyslog passes a message on without an answer when the program dies on it. The printed block has to keep
+/// such a message apart.
+#[test]
+fn nothing_passes_mmexternal_unjudged() {
+    let Some(agent) = Agent::find("INNERTRAIL_RSYSLOGD", "rsyslogd", "mmexternal") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    gate_config(dir.path());
+    let port = port();
+    let running = start(&agent, dir.path(), &block("rsyslog", "mmexternal", dir.path()), port);
+    let sent = send_and_kill(&running, port, Duration::from_millis(10));
+    wait_for("the last message", || {
+        read(dir.path(), "passed.log").contains(&format!("id-{:06}", sent - 1))
+            || read(dir.path(), "unjudged.log").contains(&format!("id-{:06}", sent - 1))
+    });
+    // The very last one may be an operation log, which is in neither.
+    std::thread::sleep(Duration::from_secs(1));
+    running.end();
+    let (passed, unjudged) = (ids(&read(dir.path(), "passed.log")), ids(&read(dir.path(), "unjudged.log")));
+    let refused = ids(&kept(&dir.path().join("gate"), "quarantine"));
+    let tally = Tally::of(sent, &[&passed, &unjudged, &refused]);
+    println!(
+        "mmexternal: {sent} sent, {KILLS} kills: {} lost, {} twice, {} unjudged and kept apart",
+        tally.lost.len(),
+        tally.duplicated,
+        unjudged.len()
+    );
+    assert!(passed.keys().all(|id| !is_refused(*id)), "an operation log passed");
+    assert!(refused.keys().all(|id| is_refused(*id)), "an ordinary message was refused");
+    assert_eq!(tally.lost, Vec::<usize>::new(), "{}", read(dir.path(), "internal.log"));
+    assert!(passed.len() > sent / 2, "hardly anything was judged");
+    assert!(!dir.path().join("dedicated.log").exists());
+    assert_eq!(status(&dir.path().join("gate"))["conserved"], true);
+}
+
+#[test]
+fn omprog_keeps_what_it_confirmed() {
+    let Some(agent) = Agent::find("INNERTRAIL_RSYSLOGD", "rsyslogd", "omprog") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    gate_config(dir.path());
+    let port = port();
+    let running = start(&agent, dir.path(), &block("rsyslog", "omprog", dir.path()), port);
+    let sent = send_and_kill(&running, port, Duration::from_millis(200));
+    let data = dir.path().join("gate");
+    let last = format!("id-{:06}", sent - 1);
+    wait_for("the last message", || kept(&data, "passthrough").contains(&last));
+    running.end();
+    let (passed, refused) = (ids(&kept(&data, "passthrough")), ids(&kept(&data, "quarantine")));
+    let tally = Tally::of(sent, &[&passed, &refused]);
+    println!("omprog: {sent} sent, {KILLS} kills: {} lost, {} twice", tally.lost.len(), tally.duplicated);
+    assert_eq!(tally.lost, Vec::<usize>::new(), "{}", read(dir.path(), "internal.log"));
+    assert!(passed.keys().all(|id| !is_refused(*id)) && refused.keys().all(|id| is_refused(*id)));
+    // At most the message under way is given twice at each kill.
+    assert!(tally.duplicated <= KILLS, "{}", tally.duplicated);
+    assert_eq!(status(&data)["conserved"], true);
+}
+
+/// A spool as a sink leaves it: whole lines, a file that is finished and one that grows.
+#[test]
+fn the_spool_is_read_to_its_end() {
+    const RECORDS: usize = 2000;
+    let Some(agent) = Agent::find("INNERTRAIL_RSYSLOGD", "rsyslogd", "the spool") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let spool = dir.path().join("spool");
+    fs::create_dir(&spool).unwrap();
+    let lines = |ids: std::ops::RangeInclusive<usize>| ids.map(|id| event(id, "") + "\n").collect::<String>();
+    fs::write(spool.join("000001.ndjson"), lines(1..=RECORDS / 2)).unwrap();
+    let running = start(&agent, dir.path(), &block("rsyslog", "spool", dir.path()), port());
+    wait_for("the first file", || ids(&read(dir.path(), "dedicated.ndjson")).len() == RECORDS / 2);
+    fs::write(spool.join("000002.ndjson"), lines(RECORDS / 2 + 1..=RECORDS)).unwrap();
+    wait_for("the second file", || ids(&read(dir.path(), "dedicated.ndjson")).len() == RECORDS);
+    running.end();
+    let written = read(dir.path(), "dedicated.ndjson");
+    assert_eq!(written.trim_start(), lines(1..=RECORDS).trim_start(), "a line was changed on the way");
+}

@@ -1,0 +1,145 @@
+//! syslog-ng with the printed blocks: the Python parser in front of the gate, and `program()` fed by `tail`.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use innertrail_logstore::Store;
+use innertrail_logstore::consumer::{GroupOptions, Groups};
+
+use super::real::{Agent, KILLS, Running, Tally, block, gate_config, ids, is_refused, kept, port, send, wait_for};
+use crate::harness::{config, event, run};
+
+fn find(test: &str) -> Option<Agent> {
+    Agent::find("INNERTRAIL_SYSLOG_NG", "syslog-ng", test)
+}
+
+/// Starts syslog-ng in `dir`; `None` when its Python module cannot be used here.
+fn start(agent: &Agent, dir: &Path, config: &str, python: bool) -> Option<Running> {
+    let file = dir.join("syslog-ng.conf");
+    fs::write(&file, format!("@version: 3.38\n{config}")).unwrap();
+    let mut command = agent.command();
+    command.arg("-f").arg(&file).arg("-R").arg(dir.join("persist"));
+    let inside = |dir: &Path| fs::read_dir(dir).into_iter().flatten().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    let versions = agent.libraries().into_iter().filter(|dir| dir.ends_with("syslog-ng"));
+    let modules = versions.flat_map(|dir| inside(&dir)).find(|dir| dir.join("libaffile.so").exists());
+    if let Some(modules) = modules {
+        // Unpacked by hand, the Python module has a name that syslog-ng does not look for.
+        let links = dir.join("modules");
+        fs::create_dir(&links).unwrap();
+        let module = inside(&modules).into_iter().find(|path| path.to_string_lossy().contains("libmod-python."));
+        if let Some(module) = module {
+            symlink(module, links.join("libmod-python.so")).unwrap();
+        }
+        command.arg(format!("--module-path={}:{}", modules.display(), links.display())).env("PYTHONHOME", "/usr");
+    }
+    let mut check = agent.command();
+    for (name, value) in command.get_envs() {
+        check.env(name, value.unwrap());
+    }
+    let checked = check.args(command.get_args()).arg("--syntax-only").output().unwrap();
+    let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+    if python && !checked.status.success() && told.contains("python") && !told.contains("InnertrailGate") {
+        println!("SKIPPED: this syslog-ng has no Python: {}", told.lines().next().unwrap_or_default());
+        return None;
+    }
+    assert!(checked.status.success(), "syslog-ng does not take the block: {told}");
+    command.args(["-F", "--no-caps"]).arg("-p").arg(dir.join("pid")).arg("-c").arg(dir.join("ctl"));
+    Some(Running::start(&mut command))
+}
+
+fn read(dir: &Path, name: &str) -> String {
+    fs::read_to_string(dir.join(name)).unwrap_or_default()
+}
+
+#[test]
+fn nothing_passes_the_parser_unjudged() {
+    let Some(agent) = find("the parser") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    gate_config(dir.path());
+    let port = port();
+    let source =
+        format!("source s_src {{ network(ip(127.0.0.1) port({port}) transport(tcp) log-msg-size(1048576)); }};\n");
+    let block = source + &block("syslog-ng", "parser", dir.path());
+    let Some(running) = start(&agent, dir.path(), &block, true) else { return };
+    let (mut kills, mut last, begun) = (0, Instant::now(), Instant::now());
+    let sent = send(port, Duration::from_millis(10), &mut |id| {
+        if id > 0 && last.elapsed() > Duration::from_millis(100) && kills < KILLS && running.kill_innertrail() {
+            (kills, last) = (kills + 1, Instant::now());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(110), "only {kills} kills");
+        kills == KILLS && last.elapsed() > Duration::from_secs(1)
+    });
+    let end = format!("id-{:06}", sent - 1);
+    wait_for("the last message", || {
+        read(dir.path(), "passed.log").contains(&end) || read(dir.path(), "unjudged.log").contains(&end)
+    });
+    // The very last one may be an operation log, which is in neither.
+    std::thread::sleep(Duration::from_secs(1));
+    running.end();
+    let (passed, unjudged) = (ids(&read(dir.path(), "passed.log")), ids(&read(dir.path(), "unjudged.log")));
+    let refused = ids(&kept(&dir.path().join("gate"), "quarantine"));
+    let tally = Tally::of(sent, &[&passed, &unjudged, &refused]);
+    println!(
+        "parser: {sent} sent, {KILLS} kills: {} lost, {} twice, {} unjudged and kept apart",
+        tally.lost.len(),
+        tally.duplicated,
+        unjudged.len()
+    );
+    assert_eq!(tally.lost, Vec::<usize>::new());
+    assert!(passed.keys().all(|id| !is_refused(*id)), "an operation log passed");
+    assert!(refused.keys().all(|id| is_refused(*id)), "an ordinary message was refused");
+    assert!(passed.len() > sent / 2, "hardly anything was judged");
+}
+
+/// What was written to the pipe is read even when the program is gone, so only the agent's death loses something.
+#[test]
+fn program_gets_every_record_of_a_killed_tail() {
+    const RECORDS: usize = 20_000;
+    let Some(agent) = find("program()") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("trail.json");
+    fs::write(&file, (1..=RECORDS).map(|id| event(id, "") + "\n").collect::<String>()).unwrap();
+    run(&["run", "--once", "--config", &config(dir.path(), file.to_str().unwrap(), "")], 0);
+    let data = dir.path().join("data");
+    // A killed consumer's lease has to run out before the next one begins; ten seconds are too long for twenty kills.
+    let options = GroupOptions { timeout_us: 1_000_000, ..GroupOptions::default() };
+    let groups = Groups::open(&data).unwrap();
+    groups.create("syslog-ng", Store::Log, options, 1).unwrap();
+    let block = block("syslog-ng", "program", dir.path()).replace("-f --data-dir", "-f -n 1000000 --data-dir");
+    let Some(running) = start(&agent, dir.path(), &block, false) else { return };
+    let (mut kills, mut last, begun) = (0, Instant::now(), Instant::now());
+    let seen = || read(dir.path(), "dedicated.ndjson").lines().count();
+    wait_for("a first record", || seen() > 0);
+    while kills < KILLS {
+        if last.elapsed() > Duration::from_millis(100) && running.kill_innertrail() {
+            (kills, last) = (kills + 1, Instant::now());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(110), "only {kills} kills");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let end = format!("{RECORDS:024X}");
+    wait_for("the last record", || read(dir.path(), "dedicated.ndjson").contains(&end));
+    std::thread::sleep(Duration::from_secs(1));
+    running.end();
+    let got = ids(&read(dir.path(), "dedicated.ndjson"));
+    let tally = Tally::of(RECORDS, &[&got]);
+    println!("program(): {RECORDS} records, {KILLS} kills: {} lost, {} twice", tally.lost.len(), tally.duplicated);
+    assert_eq!(tally.lost, Vec::<usize>::new());
+}
+
+#[test]
+fn the_spool_is_read_to_its_end() {
+    const RECORDS: usize = 2000;
+    let Some(agent) = find("the spool") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let spool = dir.path().join("spool");
+    fs::create_dir(&spool).unwrap();
+    let lines = (1..=RECORDS).map(|id| event(id, "") + "\n").collect::<String>();
+    fs::write(spool.join("000001.ndjson"), &lines).unwrap();
+    let Some(running) = start(&agent, dir.path(), &block("syslog-ng", "spool", dir.path()), false) else { return };
+    wait_for("the file", || ids(&read(dir.path(), "dedicated.ndjson")).len() == RECORDS);
+    running.end();
+    assert_eq!(read(dir.path(), "dedicated.ndjson"), lines, "a line was changed on the way");
+}
