@@ -101,7 +101,7 @@ mod tests {
             walk(definition, &mut missing);
             definition["oneOf"].as_array().into_iter().flatten().for_each(|variant| walk(variant, &mut missing));
         }
-        // These three have no default: without them there is no such restriction or folder.
-        assert_eq!(missing, ["account: default", "region: default", "cache_dir: default"]);
+        // These have no default: without them there is no such restriction, question or folder.
+        assert_eq!(missing, ["account: default", "actiontrail: default", "region: default", "cache_dir: default"]);
     }
 }

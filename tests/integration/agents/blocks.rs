@@ -22,6 +22,13 @@ fn the_table_names_every_agent_and_what_it_promises() {
     }
     let exec = out.lines().find(|line| line.split_whitespace().take(2).eq(["vector", "exec"])).unwrap();
     assert!(exec.contains("at most once"), "{exec}");
+    // A way that this version cannot go is said to be one, wherever it is printed.
+    let (json, _) = run(&["agent-config", "--list", "--format", "json"], 0);
+    let rows: Vec<Value> = serde_json::from_str(&json).unwrap();
+    let pending = rows.iter().filter(|row| row["ready"] == false).count();
+    assert!(pending > 0 && out.matches("not yet:").count() == pending, "{out}");
+    assert!(run(&["agent-config", "vector", "--seam", "otlp"], 0).1.contains("refuses that half"));
+    assert!(run(&["agent-config", "vector", "--seam", "exec"], 0).1.is_empty());
     let (one, _) = run(&["agent-config", "--list", "rsyslog"], 0);
     assert!(one.contains("mmexternal") && !one.contains("vector"), "{one}");
 }
