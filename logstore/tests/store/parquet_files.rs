@@ -43,8 +43,8 @@ fn a_segment_is_written_as_the_format_says() {
     insta::assert_snapshot!(lines.join("\n"), @r"
     it_seq zstd bloom=false statistics=true DELTA_BINARY_PACKED+RLE
     it_received zstd bloom=false statistics=true DELTA_BINARY_PACKED+RLE
-    eventId zstd bloom=true statistics=true PLAIN+RLE
-    eventName zstd bloom=false statistics=true PLAIN+RLE+RLE_DICTIONARY
+    eventId zstd bloom=true statistics=false PLAIN+RLE
+    eventName zstd bloom=false statistics=false PLAIN+RLE+RLE_DICTIONARY
     size zstd bloom=false statistics=true DELTA_BINARY_PACKED+RLE
     eventTime zstd bloom=false statistics=true DELTA_BINARY_PACKED+RLE
     event zstd bloom=false statistics=false PLAIN+RLE
