@@ -13,7 +13,8 @@ use crate::agents::{Seam, seams};
 use crate::config::nearest;
 
 /// Said of every way that goes through a sink.
-const PENDING: &str = "`innertrail run` has no sinks in this version and refuses that half; it is what the next one will read";
+const PENDING: &str =
+    "`innertrail run` has no sinks in this version and refuses that half; it is what the next one will read";
 
 pub(super) fn run(args: &AgentConfigArgs) -> Outcome {
     let seams = seams();
