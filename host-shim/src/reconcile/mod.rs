@@ -120,7 +120,7 @@ pub fn reconcile(
             unknown.extend(told.unanswered.iter().map(|why| format!("ActionTrail could not be asked: {why}")));
         }
         None => {
-            unknown.push("ActionTrail itself was not asked: `actiontrail:` in the configuration says how".to_owned())
+            unknown.push("ActionTrail itself was not asked: `actiontrail:` in the configuration says how".to_owned());
         }
     }
     let (delivered_to_sls, delivered_to_oss) = told.map_or((None, None), |told| (told.sls, told.oss));
