@@ -143,7 +143,9 @@ def parts(message):
     yield message
     for field, value in message.ListFields():
         if field.message_type:
-            for inner in value if field.is_repeated else [value]:
+            # `is_repeated` is new; releases before it have the label alone.
+            repeated = field.is_repeated if hasattr(field, 'is_repeated') else field.label == field.LABEL_REPEATED
+            for inner in value if repeated else [value]:
                 yield from parts(inner)
 
 class Handler(BaseHTTPRequestHandler):
