@@ -4,6 +4,7 @@
 
 pub mod delivery;
 pub mod encode;
+mod exchange;
 mod fields;
 pub mod forward;
 pub mod http;

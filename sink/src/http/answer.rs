@@ -55,15 +55,6 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     date.duration_since(now).ok()
 }
 
-/// An error of the exchange. The library's texts hold no header values.
-pub(super) fn name(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::HostNotFound => "the name has no address; check its spelling".to_owned(),
-        ureq::Error::Timeout(what) => format!("not done in time ({what})"),
-        other => other.to_string().escape_debug().to_string(),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

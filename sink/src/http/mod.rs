@@ -3,22 +3,18 @@
 
 mod answer;
 mod header;
-mod roots;
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ureq::Agent;
-use ureq::config::{AutoHeaderValue, Config};
-use ureq::http::Uri;
-use ureq::tls::TlsConfig;
 
 pub use self::header::{Header, HeaderError, Reference};
 use crate::encode::{Encoder, Encoding};
+use crate::exchange;
 use crate::record::Batch;
 use crate::sender::{Refused, Sender};
 
@@ -112,24 +108,11 @@ impl Http {
         if config.encoding == Encoding::Native {
             return Err(HttpError::Encoding);
         }
-        let shown = check(&config.url)?;
+        let (_, shown) = exchange::address(&config.url).map_err(HttpError::Url)?;
         let headers = header::read_all(&config.headers)?;
-        let roots = roots::load(config.url.starts_with("https://"), config.ca_file.as_deref())?;
-        let tls = TlsConfig::builder()
-            .root_certs(roots)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let agent = Config::builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .tls_config(tls)
-            .user_agent(concat!("innertrail/", env!("CARGO_PKG_VERSION")))
-            .accept_encoding(AutoHeaderValue::None)
-            .timeout_connect(Some(config.connect_timeout))
-            .timeout_global(Some(config.timeout))
-            .build()
-            .new_agent();
+        let secure = config.url.starts_with("https://");
+        let agent = exchange::client(secure, config.ca_file.as_deref(), config.connect_timeout, config.timeout)
+            .map_err(HttpError::Authorities)?;
         let encoder = Encoder::new(config.encoding);
         Ok(Self { config, shown, agent, headers, encoder })
     }
@@ -178,21 +161,11 @@ impl Http {
                 let text = self.headers.iter().fold(text, |text, (_, value)| value.scrub(&text));
                 answer::judge(&self.shown, parts.status.as_u16(), &parts.headers, &text)
             }
-            Err(error) => Err(Refused::Later { why: format!("{}: {}", self.shown, answer::name(&error)), after: None }),
+            Err(error) => {
+                Err(Refused::Later { why: format!("{}: {}", self.shown, exchange::name(&error)), after: None })
+            }
         }
     }
-}
-
-/// Checks a URL; gives the part that can be shown.
-fn check(url: &str) -> Result<String, HttpError> {
-    let uri: Uri = url.parse().map_err(|_| HttpError::Url("it cannot be read"))?;
-    let scheme = uri.scheme_str().filter(|s| ["http", "https"].contains(s));
-    let scheme = scheme.ok_or(HttpError::Url("it begins neither with https:// nor with http://"))?;
-    let authority = uri.authority().ok_or(HttpError::Url("it names no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(HttpError::Url("it holds a user or a password"));
-    }
-    Ok(format!("{scheme}://{authority}"))
 }
 
 impl Sender for Http {

@@ -3,22 +3,17 @@
 
 use std::fmt;
 use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
 
-use ureq::config::{AutoHeaderValue, Config};
-use ureq::http::{HeaderName, HeaderValue, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::http::{HeaderName, HeaderValue};
 
-use super::answer::{self, Answer, Body};
+use super::answer::{Answer, Body};
 use super::{Encoding, Header, OtlpConfig, OtlpError};
+use crate::exchange;
 use crate::reference::Secret;
 use crate::sender::Refused;
 
 /// Most bytes of an answer that are read. An honest one has a few hundred.
 const MAX_ANSWER: u64 = 64 << 10;
-/// The longest file of authorities, bytes.
-const MAX_AUTHORITIES: u64 = 8 << 20;
 /// Headers that are this module's own.
 const OURS: [&str; 7] =
     ["host", "content-type", "content-length", "content-encoding", "transfer-encoding", "connection", "user-agent"];
@@ -42,21 +37,9 @@ impl Agent {
     pub(super) fn new(config: &OtlpConfig) -> Result<Self, OtlpError> {
         let (url, shown) = address(&config.url)?;
         let values = config.headers.iter().map(read).collect::<Result<_, _>>()?;
-        let tls = TlsConfig::builder()
-            .root_certs(roots(url.starts_with("https://"), config.ca_file.as_deref())?)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let agent = Config::builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .tls_config(tls)
-            .user_agent(concat!("innertrail/", env!("CARGO_PKG_VERSION")))
-            .accept_encoding(AutoHeaderValue::None)
-            .timeout_connect(Some(config.connect_timeout))
-            .timeout_global(Some(config.timeout))
-            .build()
-            .new_agent();
+        let secure = url.starts_with("https://");
+        let agent = exchange::client(secure, config.ca_file.as_deref(), config.connect_timeout, config.timeout)
+            .map_err(OtlpError::Authorities)?;
         Ok(Self { agent, url, shown, headers: config.headers.clone(), values })
     }
 
@@ -91,7 +74,7 @@ impl Agent {
     }
 
     fn later(&self, error: &ureq::Error) -> Refused {
-        Refused::Later { why: format!("{}: {}", self.shown, answer::name(error)), after: None }
+        Refused::Later { why: format!("{}: {}", self.shown, exchange::name(error)), after: None }
     }
 }
 
@@ -100,20 +83,13 @@ fn bounded(body: ureq::Body) -> Body {
     match body.into_reader().take(MAX_ANSWER + 1).read_to_end(&mut bytes) {
         Ok(_) if bytes.len() as u64 > MAX_ANSWER => Body::TooLong(bytes),
         Ok(_) => Body::Whole(bytes),
-        Err(error) => Body::Cut(bytes, answer::name(&ureq::Error::from(error))),
+        Err(error) => Body::Cut(bytes, exchange::name(&ureq::Error::from(error))),
     }
 }
 
 /// The URL with its path, and the part of it that can be shown.
 fn address(url: &str) -> Result<(String, String), OtlpError> {
-    let uri: Uri = url.parse().map_err(|_| OtlpError::Url("it cannot be read"))?;
-    let scheme = uri.scheme_str().filter(|s| ["http", "https"].contains(s));
-    let scheme = scheme.ok_or(OtlpError::Url("it begins neither with https:// nor with http://"))?;
-    let authority = uri.authority().ok_or(OtlpError::Url("it names no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(OtlpError::Url("it holds a user or a password"));
-    }
-    let shown = format!("{scheme}://{authority}");
+    let (uri, shown) = exchange::address(url).map_err(OtlpError::Url)?;
     let path = match uri.path_and_query().map_or("", |p| p.as_str()) {
         "" | "/" => "/v1/logs",
         path => path,
@@ -130,38 +106,6 @@ fn read(header: &Header) -> Result<(HeaderName, HeaderValue), OtlpError> {
     let mut value = value.map_err(|_| OtlpError::Header(shown(), "its value holds characters that no header can"))?;
     value.set_sensitive(true);
     Ok((name, value))
-}
-
-/// The system's authorities and those of `file`; for an address without TLS none, and the system's are not read.
-fn roots(secure: bool, file: Option<&Path>) -> Result<RootCerts, OtlpError> {
-    if !secure {
-        return Ok(RootCerts::from(Vec::new()));
-    }
-    let native = rustls_native_certs::load_native_certs();
-    let mut roots: Vec<Certificate<'static>> =
-        native.certs.iter().map(|c| Certificate::from_der(c.as_ref()).to_owned()).collect();
-    if let Some(path) = file {
-        let bad = |why: String| OtlpError::Authorities(format!("{}: {why}", path.display()));
-        roots.extend(from_file(path).map_err(bad)?);
-    }
-    if roots.is_empty() {
-        let why = native.errors.first().map_or_else(|| "the system has no store".to_owned(), ToString::to_string);
-        return Err(OtlpError::Authorities(why));
-    }
-    Ok(RootCerts::from(roots))
-}
-
-fn from_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let mut pem = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
-    file.take(MAX_AUTHORITIES).read_to_end(&mut pem).map_err(|e| e.to_string())?;
-    let mut found = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|e| e.to_string())? {
-            found.push(certificate);
-        }
-    }
-    if found.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(found) }
 }
 
 #[cfg(test)]

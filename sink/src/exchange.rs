@@ -1,0 +1,98 @@
+//! What the sinks that post share: an address that can be shown, authorities that are believed, a client over `ureq` and
+//! rustls, and what its errors say.
+//! It must never follow a redirect, ask for a compressed answer, or end without authorities where TLS is asked for.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::config::{AutoHeaderValue, Config};
+use ureq::http::Uri;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+/// The longest file of authorities, bytes.
+const MAX_AUTHORITIES: u64 = 8 << 20;
+
+/// Reads a URL; gives it with the part that can be shown: scheme, host and port.
+///
+/// # Errors
+/// What is wrong with it; the URL itself may hold a secret and is not repeated.
+pub(crate) fn address(url: &str) -> Result<(Uri, String), &'static str> {
+    let uri: Uri = url.parse().map_err(|_| "it cannot be read")?;
+    let scheme = uri.scheme_str().filter(|s| ["http", "https"].contains(s));
+    let scheme = scheme.ok_or("it begins neither with https:// nor with http://")?;
+    let authority = uri.authority().ok_or("it names no host")?;
+    if authority.as_str().contains('@') {
+        return Err("it holds a user or a password");
+    }
+    let shown = format!("{scheme}://{authority}");
+    Ok((uri, shown))
+}
+
+/// A client for one address.
+///
+/// # Errors
+/// Why there are no authorities to believe.
+pub(crate) fn client(
+    secure: bool,
+    ca_file: Option<&Path>,
+    connect_timeout: Duration,
+    timeout: Duration,
+) -> Result<Agent, String> {
+    let tls = TlsConfig::builder()
+        .root_certs(roots(secure, ca_file)?)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    let config = Config::builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .tls_config(tls)
+        .user_agent(concat!("innertrail/", env!("CARGO_PKG_VERSION")))
+        .accept_encoding(AutoHeaderValue::None)
+        .timeout_connect(Some(connect_timeout))
+        .timeout_global(Some(timeout))
+        .build();
+    Ok(config.new_agent())
+}
+
+/// The system's authorities and those of `file`; for an address without TLS none, and the system's are not read.
+fn roots(secure: bool, file: Option<&Path>) -> Result<RootCerts, String> {
+    if !secure {
+        return Ok(RootCerts::from(Vec::new()));
+    }
+    let native = rustls_native_certs::load_native_certs();
+    let mut roots: Vec<Certificate<'static>> =
+        native.certs.iter().map(|c| Certificate::from_der(c.as_ref()).to_owned()).collect();
+    if let Some(path) = file {
+        roots.extend(from_file(path).map_err(|why| format!("{}: {why}", path.display()))?);
+    }
+    if roots.is_empty() {
+        return Err(native.errors.first().map_or_else(|| "the system has no store".to_owned(), ToString::to_string));
+    }
+    Ok(RootCerts::from(roots))
+}
+
+fn from_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let mut pem = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    file.take(MAX_AUTHORITIES).read_to_end(&mut pem).map_err(|e| e.to_string())?;
+    let mut found = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|e| e.to_string())? {
+            found.push(certificate);
+        }
+    }
+    if found.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(found) }
+}
+
+/// An error of the exchange. The library's texts hold no header values.
+pub(crate) fn name(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::HostNotFound => "the name has no address; check its spelling".to_owned(),
+        ureq::Error::Timeout(what) => format!("not done in time ({what})"),
+        other => other.to_string().escape_debug().to_string(),
+    }
+}
