@@ -3,7 +3,7 @@
 use innertrail_test_cloud::TrailLoad;
 use innertrail_test_cloud::fault::Flaw;
 
-use super::stage::{BUCKET, Stage, assert_exactly, once};
+use super::stage::{BUCKET, Stage, assert_exactly, kept, once};
 use crate::harness::{run, status};
 
 #[test]
@@ -35,6 +35,31 @@ fn objects_that_come_late_are_found_within_the_overlap() {
     assert_exactly(&stage.data(), &stage.stored());
     let counts = status(&stage.data());
     assert_eq!(counts["duplicates"], 0, "nothing was read twice: {counts}");
+}
+
+/// How late an object may be is what `overlap_hours` says, to the day; what comes later waits for the daily look through the
+/// days before. Here it comes behind the midnight before the first object, after the last one passed the midnight behind it.
+#[test]
+fn how_late_an_object_may_be_is_the_overlap() {
+    for (overlap, missing) in [("overlap_hours: 24", 20), ("overlap_hours: 48", 0)] {
+        let stage = Stage::with_bucket(&TrailLoad { events: 2_000, per_object: 20, seed: 24, ..TrailLoad::default() });
+        let config = stage.config(&stage.oss("objects", &[overlap]), "");
+        let mut newest = String::new();
+        while !newest.contains("/2026/06/02/") {
+            newest = stage.cloud.oss.add_next(BUCKET, 1, None).unwrap();
+        }
+        once(&config);
+        // Each account and region has a mark of its own.
+        let folder = newest.split("2026/").next().unwrap();
+        let mut late = stage.cloud.oss.keys_of(BUCKET).into_keys().find(|key| key.starts_with(folder)).unwrap();
+        while !late.contains("/2026/05/31/") {
+            late = stage.cloud.oss.add_late(BUCKET, 20, Some(&late)).unwrap();
+        }
+        once(&config);
+        let kept = kept(&stage.data());
+        let lost = stage.stored().iter().filter(|id| !kept.contains_key(*id)).count();
+        assert_eq!(lost, missing, "{overlap}");
+    }
 }
 
 #[test]
