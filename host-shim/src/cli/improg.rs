@@ -12,7 +12,7 @@ use anyhow::anyhow;
 use innertrail_logstore::consumer::{Cursor, Page, Reader};
 
 use super::args::{TailArgs, TailFormat};
-use super::tail::{Form, Member, SLICE, expired, failed};
+use super::tail::{Form, Member, SLICE, expired, failed, pull};
 use super::{Failure, Outcome};
 use crate::exit;
 
@@ -98,15 +98,7 @@ impl Talk<'_> {
 
     fn run(&mut self, reader: &mut Reader, mut next: Cursor, form: &mut Form) -> Result<(), Failure> {
         loop {
-            let page = match reader.pull(next, WINDOW.0, WINDOW.1) {
-                Ok(page) => page,
-                Err(error) if expired(&error).is_some() => {
-                    eprintln!("warning: {error}");
-                    next = reader.begin(next.store());
-                    continue;
-                }
-                Err(error) => return Err(failed(error)),
-            };
+            let page = pull(reader, &mut next, WINDOW)?;
             if page.rows.is_empty() {
                 if self.waited(reader, next)? {
                     continue;

@@ -97,16 +97,7 @@ fn write_from(
 ) -> Result<Cursor, Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     loop {
-        let page = match reader.pull(next, PAGE.0, PAGE.1) {
-            Ok(page) => page,
-            Err(error) if expired(&error).is_some() => {
-                eprintln!("warning: {error}");
-                next = reader.begin(next.store());
-                continue;
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        let Page { rows, next: after, at_end } = page;
+        let Page { rows, next: after, at_end } = pull(reader, &mut next, PAGE)?;
         for row in &rows {
             form.write(reader.snapshot().layout(), row, &mut out)?;
         }
@@ -117,6 +108,21 @@ fn write_from(
         }
         if at_end || rows.is_empty() || stop.load(Ordering::Relaxed) {
             return Ok(next);
+        }
+    }
+}
+
+/// The page at `from`, of at most so many records and bytes. Where retention has dropped what was there, that is said, and
+/// `from` goes to the first record that is kept.
+pub(super) fn pull(reader: &mut Reader, from: &mut Cursor, (rows, bytes): (usize, usize)) -> Result<Page, Failure> {
+    loop {
+        match reader.pull(*from, rows, bytes) {
+            Ok(page) => return Ok(page),
+            Err(error) if expired(&error).is_some() => {
+                eprintln!("warning: {error}");
+                *from = reader.begin(from.store());
+            }
+            Err(error) => return Err(failed(error)),
         }
     }
 }
