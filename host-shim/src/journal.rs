@@ -40,11 +40,13 @@ pub enum Kind {
     Paused,
     /// A source goes on.
     Resumed,
+    /// A sink's receiver refuses a record for good; it is in quarantine.
+    Undeliverable,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Enabled,
         Self::Disabled,
         Self::RetentionChanged,
@@ -58,6 +60,7 @@ impl Kind {
         Self::AccountState,
         Self::Paused,
         Self::Resumed,
+        Self::Undeliverable,
     ];
 
     /// Its word, in `kind` and in the column `eventName`.
@@ -77,6 +80,7 @@ impl Kind {
             Self::AccountState => "account_state",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
+            Self::Undeliverable => "undeliverable",
         }
     }
 }

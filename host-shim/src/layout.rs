@@ -52,6 +52,9 @@ pub fn reason(reason: Reason) -> &'static str {
     }
 }
 
+/// The reason of a record that a sink's receiver refuses for good; it is in the dedicated Logstore as well.
+pub const UNDELIVERABLE: &str = "undeliverable";
+
 /// Makes quarantine rows without the component.
 #[derive(Debug, Clone, Default)]
 pub struct HostRows {
@@ -72,6 +75,26 @@ impl HostRows {
             reason: at("it_quarantine_reason"),
             detail: at("it_quarantine_detail"),
         }
+    }
+
+    /// The row of a record that a sink's receiver refuses for good; `seq` is its place in the dedicated Logstore.
+    #[must_use]
+    pub fn undeliverable(&self, sink: &str, seq: u64, payload: &[u8], why: &str) -> Vec<u8> {
+        let mut row = RowBuilder::new();
+        row.begin(payload);
+        if let Some(column) = self.origin {
+            row.text(column, &format!("sink:{sink}"));
+        }
+        if let Some(column) = self.offset {
+            row.integer(column, i64::try_from(seq).unwrap_or(i64::MAX));
+        }
+        if let Some(column) = self.reason {
+            row.text(column, UNDELIVERABLE);
+        }
+        if let Some(column) = self.detail {
+            row.text(column, &format!("sink {sink}, record {seq}: {why}"));
+        }
+        row.finish().to_vec()
     }
 
     /// The row of a frame that the component cannot be shown.

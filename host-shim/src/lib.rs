@@ -27,4 +27,5 @@ mod running;
 pub mod runtime;
 pub mod seal_mark;
 pub mod setup;
+mod sink;
 pub mod status;

@@ -38,6 +38,9 @@ pub enum PipelineError {
         /// What happened.
         error: RunError,
     },
+    /// A sink could not be started.
+    #[error(transparent)]
+    Sink(#[from] innertrail_sink::delivery::DeliveryError),
     /// A session could not be opened.
     #[error("source {source_name}: {error}")]
     Open {
@@ -85,6 +88,8 @@ pub enum Notice<'a> {
     State(&'a str, String),
     /// Something about the Logstore itself: enabled, days dropped.
     Logstore(String),
+    /// A sink's new state.
+    Sink(&'a str, String),
     /// There is no room on the disk: everything stands still until there is.
     DiskFull(String),
     /// A commit is durable: records so far, input bytes so far.

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use innertrail_logstore::Transaction;
+use innertrail_logstore::{Store, Transaction};
 
 use crate::accounting::{broken_promises, frame, push};
 use crate::clock;
@@ -23,6 +23,7 @@ use crate::config::{Config, Source};
 use crate::fetch;
 use crate::fetch::cloud::Plan;
 use crate::lag::Lag;
+use crate::layout;
 use crate::ledger;
 use crate::lifecycle::Custody;
 use crate::lifecycle::sources::Provider;
@@ -32,14 +33,18 @@ use crate::running::{Answer, Next, Running, files, headers, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
 use crate::runtime::wit::transform::{Codec, Encoding, Frame, Provenance};
 use crate::runtime::{Bisector, Input, LoadedComponent, Reads, RunStats, Session};
+use crate::sink::Sinks;
+use crate::sink::parking::{Parked, ToWriter};
 use crate::setup::{HostNative, Rooms, SetupError};
-use crate::status::{FRAMING_BYTES, SOURCE, STATE, Status, TRANSFORM};
+use crate::status::{FRAMING_BYTES, REASON, SOURCE, STATE, Status, TRANSFORM};
 use committer::{Committer, Emits};
 use meter::Meter;
 use network::{Network, wake_at};
 
 /// Longest sleep between two looks at whether to stop.
 const NAP: Duration = Duration::from_millis(50);
+/// How long sinks may take to stop. One that takes longer repeats its request at the next start.
+const SINKS_STOP: Duration = Duration::from_secs(5);
 
 /// What the threads beside the pipeline have to tell.
 enum Event {
@@ -47,6 +52,8 @@ enum Event {
     Answer { place: usize, generation: u64, done: innertrail_fetch::Done },
     /// The writer is back.
     Committed,
+    /// A sink has something to keep.
+    Park(Parked),
 }
 
 /// The rooms, wired.
@@ -71,6 +78,10 @@ pub struct Pipeline {
     lag: Lag,
     events: Receiver<Event>,
     post: Sender<Event>,
+    sinks: Sinks,
+    /// Sinks that wait for what is in the open transaction, and in the one on its way.
+    parked: [Vec<Sender<()>>; 2],
+    undelivered: Vec<String>,
     /// Set when it is to end.
     stop: Arc<AtomicBool>,
 }
@@ -81,6 +92,8 @@ impl Pipeline {
     /// # Errors
     /// See [`SetupError`]; nothing was started then.
     pub fn open(config: &Config) -> Result<Self, SetupError> {
+        // A sink that cannot be set up is told before there is a Logstore.
+        let senders = crate::sink::build::all(config)?;
         let Rooms { component, bisector, native, writer, custody, mut told } = Rooms::open(config, "run")?;
         if let Err(e) = Standstill::reserve(&config.data_dir) {
             told.push(format!("`innertrail status` will not show it when the disk is full: no room for its note: {e}"));
@@ -91,6 +104,11 @@ impl Pipeline {
         }
         let lag = Lag::new(writer.layout());
         let (post, events) = channel();
+        let layout = writer.layout().clone();
+        let sinks = Sinks::new(config, senders, &native.key, || {
+            let post = post.clone();
+            Box::new(ToWriter::new(&layout, move |parked| post.send(Event::Park(parked)).is_ok()))
+        });
         let committer = Committer::start(writer, post.clone()).map_err(SetupError::Thread)?;
         Ok(Self {
             bisector,
@@ -109,6 +127,9 @@ impl Pipeline {
             lag,
             events,
             post,
+            sinks,
+            parked: Default::default(),
+            undelivered: Vec::new(),
             stop: Arc::default(),
         })
     }
@@ -132,6 +153,12 @@ impl Pipeline {
         &self.failed
     }
 
+    /// What is wrong with sinks: those that failed, and those that had not got everything when all else was done.
+    #[must_use]
+    pub fn undelivered(&self) -> &[String] {
+        &self.undelivered
+    }
+
     /// Runs all sources until they are finished or `stop` is set, then makes everything durable.
     ///
     /// # Errors
@@ -144,12 +171,20 @@ impl Pipeline {
             sources.push(self.start(place, name)?);
         }
         self.told.drain(..).for_each(|line| tell(Notice::Logstore(line)));
-        loop {
+        self.sinks.start()?;
+        let result = loop {
             match self.work(&mut sources, tell) {
-                Err(error) if error.is_disk_full() => self.stand_still(&mut sources, tell)?,
-                other => return other,
+                Err(error) if error.is_disk_full() => {
+                    if let Err(error) = self.stand_still(&mut sources, tell) {
+                        break Err(error);
+                    }
+                }
+                other => break other,
             }
-        }
+        };
+        self.sinks.stop();
+        self.look_at_sinks(true, tell);
+        result
     }
 
     /// Turns until all sources are finished or it is to stop, then makes everything durable.
@@ -167,7 +202,51 @@ impl Pipeline {
         while !self.stop.load(Ordering::Relaxed) && sources.iter().any(|s| !matches!(s.next, Next::Over)) {
             self.turn(sources, tell)?;
         }
+        if self.sinks.is_empty() { Ok(()) } else { self.drain_sinks(sources, tell) }
+    }
+
+    /// With all sources over, waits until the sinks have taken everything or are given up; then stops them. Told to stop, it
+    /// stops them at once.
+    fn drain_sinks(
+        &mut self,
+        sources: &mut [Running],
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), PipelineError> {
+        self.settle(tell)?;
+        let end = self.committer.state().map_or(0, |state| state.next(Store::Log));
+        while !self.stop.load(Ordering::Relaxed) && !self.sinks.done(end) {
+            self.turn(sources, tell)?;
+        }
+        self.look_at_sinks(true, tell);
+        self.undelivered = if self.stop.load(Ordering::Relaxed) {
+            self.sinks.failed()
+        } else {
+            self.sinks.undelivered(end)
+        };
+        self.sinks.stop();
+        let begun = Instant::now();
+        while !self.sinks.stopped() && begun.elapsed() < SINKS_STOP {
+            self.turn(sources, tell)?;
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(())
+    }
+
+    fn look_at_sinks(&mut self, at_once: bool, tell: &mut dyn FnMut(Notice<'_>)) {
+        for (name, line) in self.sinks.look(at_once) {
+            tell(Notice::Sink(&name, line));
+        }
+    }
+
+    /// Puts what a sink has to keep into the open transaction; the sink hears of it once that is durable.
+    fn park(&mut self, parked: Parked) {
+        if let Some(row) = &parked.row {
+            // It accounts for no input: its bytes are in the dedicated Logstore.
+            self.txn.push(Store::Quarantine, row, 0);
+            self.txn.count(&format!("{REASON}{}", layout::UNDELIVERABLE), 1);
+        }
+        self.custody.enter(&mut self.txn, &parked.entry);
+        self.parked[0].push(parked.answer);
     }
 
     fn start(&mut self, place: usize, name: String) -> Result<Running, PipelineError> {
@@ -197,6 +276,7 @@ impl Pipeline {
         while let Ok(event) = self.events.try_recv() {
             self.hear(event, sources, tell)?;
         }
+        self.look_at_sinks(false, tell);
         let mut idle = true;
         for source in sources.iter_mut() {
             if let Some(answer) = self.ready(source) {
@@ -249,6 +329,10 @@ impl Pipeline {
     ) -> Result<(), PipelineError> {
         match event {
             Event::Committed => self.collect(tell),
+            Event::Park(parked) => {
+                self.park(parked);
+                Ok(())
+            }
             Event::Answer { place, generation, done } => {
                 if let Some(network) = sources.get_mut(place).and_then(|source| source.network.as_mut()) {
                     network.arrive(generation, done);

@@ -48,6 +48,14 @@ pub enum SetupError {
     /// The Logstore cannot be opened.
     #[error(transparent)]
     Logstore(#[from] innertrail_logstore::Error),
+    /// A sink cannot be set up.
+    #[error("sink {name}: {why}")]
+    Sink {
+        /// The sink.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The seal mark key.
     #[error(transparent)]
     Key(#[from] KeyError),

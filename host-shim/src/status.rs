@@ -13,6 +13,7 @@ use crate::lifecycle::day::rfc3339;
 use crate::lifecycle::standstill::Standstill;
 use crate::lifecycle::told::{Kept, Life, PausedSource, Sealed};
 use crate::lifecycle::{self, told};
+use crate::sink::note::{Note, Said};
 
 /// Prefix of the counters of quarantine reasons.
 pub const REASON: &str = "reason.";
@@ -95,6 +96,9 @@ pub struct Status {
     pub duplicate_keys: u64,
     /// The sources.
     pub sources: BTreeMap<String, SourceStatus>,
+    /// What each sink is doing, or was when its run ended. `innertrail status` only.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sinks: BTreeMap<String, Said>,
     /// Where the input's bytes went.
     pub bytes: Bytes,
     /// Whether every input byte is accounted for (invariant I7).
@@ -178,6 +182,7 @@ impl Status {
             redacted: count(REDACTED),
             duplicate_keys: count(DUPLICATE_KEYS),
             sources,
+            sinks: BTreeMap::new(),
             bytes,
         }
     }
@@ -216,6 +221,15 @@ impl Status {
             }
             for (counter, count) in &source.counters {
                 line(&format!("  {counter}"), count);
+            }
+        }
+        for (name, sink) in &self.sinks {
+            line(&format!("sink {name}"), &sink.told());
+            line("  position", &format!("{}, {} behind", sink.position, sink.behind));
+            let Said { sent, retried, parked, missed, .. } = sink;
+            line("  in that run", &format!("{sent} sent, {retried} tried again, {parked} parked, {missed} missed"));
+            if let Some(at) = sink.last_answer_us {
+                line("  last answer", &rfc3339(at));
             }
         }
         let b = &self.bytes;

@@ -87,6 +87,9 @@ fn own(args: &CheckArgs, agent: Option<&AgentReport>) -> Outcome {
         };
         sources.insert(name.clone(), report);
     }
+    for (name, sink) in &config.sinks {
+        crate::sink::build::check(name, sink)?;
+    }
     findings.extend(unusable(&config.data_dir));
     let mut report = json!({
         "logstore": config.dedicated_logstore(),

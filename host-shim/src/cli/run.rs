@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Format, RunArgs};
 use super::{Failure, Log, Outcome, draws_progress, json_safe};
-use crate::config::Config;
+use crate::config::{Config, Sink};
 use crate::exit;
 use crate::pipeline::{Notice, Pipeline, PipelineError};
 
@@ -24,8 +24,11 @@ pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     let result = watch(&mut pipeline, &stop, log);
     let status = pipeline.status();
     let failed = pipeline.failed().clone();
+    let undelivered = pipeline.undelivered().to_vec();
     let closed = result.and_then(|()| pipeline.close());
-    let mut out = io::stdout().lock();
+    // A sink on standard output has it for itself.
+    let taken = config.sinks.values().any(|sink| matches!(sink, Sink::Stdout(_)));
+    let mut out: Box<dyn Write> = if taken { Box::new(io::stderr()) } else { Box::new(io::stdout().lock()) };
     match args.format {
         Format::Text => out.write_all(status.text().as_bytes())?,
         Format::Json => writeln!(out, "{}", json_safe(&serde_json::to_string(&status).map_err(io::Error::from)?))?,
@@ -34,6 +37,10 @@ pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     closed.map_err(|e: PipelineError| Failure::Runtime(e.into()))?;
     if let Some((source, why)) = failed.first_key_value() {
         return Err(Failure::Runtime(anyhow!("source {source} failed: {why}")));
+    }
+    if !undelivered.is_empty() {
+        return Err(Failure::Runtime(anyhow!(
+            "{}; nothing is lost: the next run goes on there", undelivered.join("; "))));
     }
     if !status.conserved {
         return Err(Failure::Runtime(anyhow!("the counts do not add up (I7); please report this")));
@@ -73,6 +80,12 @@ fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, log: &Log) -> Result<(
             aside(bar.as_ref(), || log.line("info", &format!("source {source} is {state}")));
         }
         Notice::State(..) => {}
+        Notice::Sink(sink, state) => {
+            let bad = state.starts_with("waiting") || state.starts_with("failed") || state.starts_with("held");
+            if bad || log.verbose {
+                aside(bar.as_ref(), || log.line(if bad { "warning" } else { "info" }, &format!("sink {sink} is {state}")));
+            }
+        }
         Notice::Logstore(line) => aside(bar.as_ref(), || log.line("info", &line)),
         Notice::DiskFull(line) => aside(bar.as_ref(), || log.line("warning", &line)),
         Notice::Progress(records, bytes) => {

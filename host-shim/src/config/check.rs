@@ -15,7 +15,9 @@ use super::yaml::{Key, Node, Value, Variable};
 pub(super) fn check(schema: &Json, root: &Node, findings: &mut Vec<Finding>) -> Json {
     let dedicated = dedicated::name(root);
     let mut checker = Checker { schema, dedicated, path: Vec::new(), findings };
-    checker.value(schema, root).unwrap_or(Json::Null)
+    let values = checker.value(schema, root).unwrap_or(Json::Null);
+    checker.no_second_writer(root);
+    values
 }
 
 struct Checker<'a> {
@@ -29,6 +31,17 @@ struct Checker<'a> {
 impl<'a> Checker<'a> {
     fn report(&mut self, position: Position, message: String, help: Option<String>) {
         self.findings.push(Finding { position, path: self.path.join("."), message, help });
+    }
+
+    /// A sink that is addressed to the dedicated Logstore would be a second writer of it.
+    fn no_second_writer(&mut self, root: &Node) {
+        let (Some(sinks), Some(name)) = (root.get("sinks"), self.dedicated.clone()) else { return };
+        self.path = vec!["sinks".to_owned()];
+        for position in dedicated::addressed(sinks, &name) {
+            let (message, help) = dedicated::second_writer("sinks", &name);
+            self.report(position, message, Some(help));
+        }
+        self.path.clear();
     }
 
     /// The option being looked at, as messages name it.
@@ -116,7 +129,8 @@ impl<'a> Checker<'a> {
         self.path.push(key.name.clone());
         let option = match &schema["additionalProperties"] {
             names @ Json::Object(_) => {
-                let fits = self.fits("a name in `sources`", &schema["propertyNames"], &key.name, key.position, false);
+                let what = format!("a name in `{}`", self.path.first().map_or("the configuration", String::as_str));
+                let fits = self.fits(&what, &schema["propertyNames"], &key.name, key.position, false);
                 fits.then_some(names).ok_or(None)
             }
             _ => Err(self.unknown(schema, key, value)),
@@ -142,7 +156,7 @@ impl<'a> Checker<'a> {
             };
             self.report(key.position, format!("unknown option {}", shown(&at)), Some(help));
         }
-        let name = self.dedicated.clone().unwrap_or_default();
+        let name = self.dedicated.clone().filter(|_| !at.starts_with("sinks")).unwrap_or_default();
         for position in dedicated::mentions(value, &name) {
             let (message, help) = dedicated::second_writer(&at, &name);
             self.report(position, message, Some(help));
@@ -151,11 +165,19 @@ impl<'a> Checker<'a> {
     }
 
     fn tagged(&mut self, variants: &'a [Json], tag: &str, node: &Node) -> Option<Json> {
+        let names: Vec<&str> =
+            variants.iter().filter_map(|variant| variant["properties"][tag]["const"].as_str()).collect();
+        if names.contains(&"environment") && matches!(node.value, Value::Scalar { .. }) {
+            // Whoever writes a text where a secret's place is wanted has written the secret.
+            let message = format!("{}: expected where the secret is, found a text", self.here());
+            let help = "take it out, and replace the secret if this file was shared; then write \
+                        `{type: environment, variable: NAME}` or `{type: file, path: …}`";
+            self.report(node.position, message, Some(help.to_owned()));
+            return None;
+        }
         let Value::Map(_) = &node.value else {
             return self.expected("a mapping (`key: value` lines)", node, None);
         };
-        let names: Vec<&str> =
-            variants.iter().filter_map(|variant| variant["properties"][tag]["const"].as_str()).collect();
         let Some(given) = node.get(tag) else {
             let message = format!("{} lacks `{tag}`", self.here());
             self.report(node.position, message, Some(format!("add `{tag}:`, one of: {}", names.join(", "))));
@@ -252,7 +274,7 @@ impl<'a> Checker<'a> {
         let given = match schema["pattern"].as_str() {
             _ if secret => "the value of the variable".to_owned(),
             // Where the name of a variable is wanted, what was given instead may be the key itself.
-            Some(pattern::VARIABLE) => "what is given there".to_owned(),
+            Some(pattern::VARIABLE | pattern::URL) => "what is given there".to_owned(),
             _ => shown(text),
         };
         let least = schema["minLength"].as_u64().unwrap_or(0);

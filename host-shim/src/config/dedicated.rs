@@ -17,10 +17,6 @@ pub(super) fn name(root: &Node) -> Option<String> {
 pub(super) fn refused(path: &str) -> Option<(&'static str, &'static str)> {
     const ONE: &str = "a trail has exactly one dedicated Logstore, named `innertrail_<trail>`";
     Some(match path {
-        "sinks" => (
-            "`sinks` is not in this version",
-            "remove it; read the Logstore with `innertrail tail --format native_json` or `innertrail query`",
-        ),
         "logstores" | "logstore.name" | "logstore.target" | "logstore.path" => {
             (ONE, "remove it; `logstore:` sets the options of that one")
         }
@@ -51,6 +47,23 @@ pub(super) fn mentions(node: &Node, name: &str) -> Vec<Position> {
             .flat_map(|(key, value)| {
                 let named = (key.name == name).then_some(key.position);
                 named.into_iter().chain(mentions(value, name))
+            })
+            .collect(),
+    }
+}
+
+/// The same, and every address that has the name as a part of its path, query or host.
+pub(super) fn addressed(node: &Node, name: &str) -> Vec<Position> {
+    let is_part = |text: &str| text.split(['/', '?', '&', '=', '#', ':', '.']).any(|part| part == name);
+    match &node.value {
+        Value::Scalar { text, .. } if is_part(text) => vec![node.position],
+        Value::Scalar { .. } | Value::Invalid => Vec::new(),
+        Value::List(items) => items.iter().flat_map(|item| addressed(item, name)).collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .flat_map(|(key, value)| {
+                let named = is_part(&key.name).then_some(key.position);
+                named.into_iter().chain(addressed(value, name))
             })
             .collect(),
     }

@@ -14,6 +14,7 @@ mod plugin_json;
 mod rules;
 mod schema;
 mod secrets;
+pub mod sinks;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -33,6 +34,7 @@ pub use schema::{
     Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Immutable, Interrupt, Logstore,
     ObjectNames, Plugin, Redact, Route, Source, UnsupportedProducts,
 };
+pub use sinks::Sink;
 #[cfg(test)]
 pub(crate) use tests::snapshot;
 
@@ -95,6 +97,7 @@ impl Config {
             data_dir,
             sources: BTreeMap::from([("files".to_owned(), Source::File(FileSource::of(include)))]),
             actiontrail: None,
+            sinks: BTreeMap::new(),
             decode: Decode::default(),
             redact: Redact::default(),
             route: Route::default(),

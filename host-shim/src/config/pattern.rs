@@ -24,6 +24,8 @@ pub(super) const BUCKET: &str = "^[a-z0-9][a-z0-9-]*[a-z0-9]$";
 pub(super) const LOGSTORE: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 /// An endpoint: a host name, with a scheme and a port at will.
 pub(super) const ENDPOINT: &str = "^(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?/?$";
+/// Where requests go. One that is none is never shown: it may hold a password.
+pub(super) const URL: &str = "^https?://[^@\\s\\u0000-\\u001f\\u007f]+$";
 /// Where to connect: host and port.
 pub(super) const ADDRESS: &str = "^[A-Za-z0-9.:\\[\\]-]+:[0-9]+$";
 /// Where a stream begins.
@@ -79,6 +81,7 @@ pub(super) fn rule(pattern: &str) -> Option<Rule> {
         BUCKET => (is_bucket, "lower-case letters, digits and `-`, not first or last a `-`"),
         LOGSTORE => (is_logstore, "letters, digits, `.`, `-` and `_`, first a letter or digit"),
         ENDPOINT => (is_endpoint, "a host name such as `cn-hangzhou.log.aliyuncs.com`, without path, user or query"),
+        URL => (is_url, "`http://` or `https://`, a host, a port and a path, without user and password"),
         ADDRESS => (is_address, "`host:port` or `ip:port`"),
         FROM => (is_from, "`begin`, `end`, or a time such as `2026-11-01T00:00:00Z`"),
         DAY => (|text| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok(), "a day: `YYYY-MM-DD`"),
@@ -110,6 +113,13 @@ fn is_endpoint(text: &str) -> bool {
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = rest.split_once(':').unwrap_or((rest, "0"));
     of(host, |b| b.is_ascii_alphanumeric() || b".-".contains(&b)) && of(port, |b| b.is_ascii_digit())
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.contains(|c: char| c == '@' || c.is_whitespace() || c.is_ascii_control())
+    })
 }
 
 fn is_address(text: &str) -> bool {
@@ -153,7 +163,7 @@ mod tests {
     #[test]
     fn examples_of_every_pattern() {
         let long = "0a".repeat(32);
-        let table: [(&str, &[&str], &[&str]); 17] = [
+        let table: [(&str, &[&str], &[&str]); 18] = [
             (TRAIL, &["ab", "oss-audit", "a_1"], &["", "a", "1ab", "Ab", "ab-", "ab_", "a b", "aé", "-ab", "ab\n"]),
             (DIGITS, &["0", "1000000000000001"], &["", "1 ", "1e3", "-1", "१"]),
             (REGION, &["cn-hangzhou"], &["", "CN", "cn_hangzhou"]),
@@ -168,6 +178,7 @@ mod tests {
                 &["cn-hangzhou.log.aliyuncs.com", "http://a.b:80", "https://a/"],
                 &["", "a/b", "u@a", "ftp://a", "a:b"],
             ),
+            (URL, &["http://127.0.0.1:4318/v1/logs", "https://a"], &["", "a:1", "http://", "http://u:p@a/", "http://a b"]),
             (ADDRESS, &["127.0.0.1:80", "[::1]:80", "link.example:443"], &["", "a", "a:", ":1", "u@a:1", "http://a:1"]),
             (
                 FROM,

@@ -6,6 +6,7 @@ use innertrail_fetch::ConfigError;
 
 use super::error::{Finding, Position};
 use super::yaml::Node;
+use super::sinks::{Secret, Sink};
 use super::{Config, Source};
 use crate::fetch::cloud::Plan;
 
@@ -35,6 +36,7 @@ pub(super) fn check(config: &Config, root: &Node, findings: &mut Vec<Finding>) {
 
 fn broken(config: &Config) -> Vec<Broken> {
     let mut out: Vec<Broken> = config.sources.iter().flat_map(|(name, source)| broken_source(name, source)).collect();
+    out.extend(broken_sinks(config));
     let mut rule = |holds: bool, at: &str, operands: [&str; 2], message: String, help| {
         if !holds {
             let operands = operands.map(str::to_owned).to_vec();
@@ -90,6 +92,47 @@ fn broken(config: &Config) -> Vec<Broken> {
         format!("`redact.keys` holds a key of more than {MAX_KEY_BYTES} bytes"),
         "keys of events are shorter than that; characters beyond ASCII take 2 to 4 bytes each",
     );
+    out
+}
+
+/// The rules of sinks, of each and between them.
+fn broken_sinks(config: &Config) -> Vec<Broken> {
+    let mut out = Vec::new();
+    let (mut streams, mut spools) = (0, Vec::new());
+    for (name, sink) in &config.sinks {
+        let mut wrong = |option: &str, message: &str, help| {
+            let at = format!("sinks.{name}.{option}");
+            out.push(Broken { operands: vec![at.clone()], message: format!("`{at}` {message}"), at, help });
+        };
+        match sink {
+            Sink::Stdout(_) => {
+                streams += 1;
+                if streams > 1 {
+                    wrong("type", "is the second sink on standard output", "name one; a stream has one reader");
+                }
+            }
+            Sink::Spool(spool) => {
+                let place = (&spool.dir, &spool.prefix);
+                if spools.contains(&place) {
+                    wrong("dir", "is another sink's, with the same prefix", "give each spool a folder or a prefix of its own");
+                }
+                spools.push(place);
+                if spool.dir.starts_with(&config.data_dir) {
+                    wrong("dir", "lies in `data_dir`, which only innertrail's Logstore writes", "name another folder");
+                }
+            }
+            Sink::Vector(vector) if vector.tls.certificate_file.is_some() != vector.tls.key_file.is_some() => {
+                wrong("tls", "has a certificate or a key without the other", "give both, or neither");
+            }
+            Sink::Forward(forward) if forward.auth.user.is_some() != (forward.auth.password != Secret::None) => {
+                wrong("auth", "has a user or a password without the other", "give both, or neither");
+            }
+            Sink::Forward(forward) if forward.auth.user.is_some() && forward.auth.shared_key == Secret::None => {
+                wrong("auth", "has a user and no shared key", "add `shared_key:`");
+            }
+            _ => {}
+        }
+    }
     out
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::{ActionTrail, OssSource, SlsSource};
 use super::pattern;
+use super::sinks::Sink;
 
 /// Configuration of innertrail: one file, one trail, one dedicated Logstore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +47,11 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ActionTrail")]
     pub actiontrail: Option<ActionTrail>,
+
+    /// Sinks by name: what the dedicated Logstore is delivered to while `innertrail run` goes on.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = { "maxLength": 64, "pattern": pattern::NAME }))]
+    pub sinks: BTreeMap<String, Sink>,
 
     /// Limits of decoding. What exceeds one goes to quarantine.
     #[serde(default)]

@@ -204,6 +204,11 @@ impl Custody {
         self.rows.push(txn, &Entry::gap(self.by, source, gap, now_us));
     }
 
+    /// Enters what happened to a sink, into the transaction that keeps it.
+    pub fn enter(&self, txn: &mut Transaction, entry: &Entry) {
+        self.rows.push(txn, entry);
+    }
+
     /// Enters the writes of a batch that were refused, as one entry, into the transaction that keeps them.
     pub fn refused(&self, txn: &mut Transaction, routed: &Routed, origin: &str, now_us: i64) {
         let count = routed.entries.iter().filter(|e| e.reason == Some(Reason::WriteProtected)).count() as u64;

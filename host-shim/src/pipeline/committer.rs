@@ -142,7 +142,10 @@ impl Pipeline {
         self.wait_for_room(tell)?;
         let txn = std::mem::take(&mut self.txn);
         match self.committer.send(txn, clock::now_us()) {
-            Ok(()) => self.emits.values_mut().for_each(|emits| emits.sent = emits.taken),
+            Ok(()) => {
+                self.parked[1] = std::mem::take(&mut self.parked[0]);
+                self.emits.values_mut().for_each(|emits| emits.sent = emits.taken);
+            }
             Err(txn) => {
                 self.txn = txn;
                 return Err(gone().into());
@@ -187,7 +190,13 @@ impl Pipeline {
         result: Result<Committed, Error>,
         tell: &mut dyn FnMut(Notice<'_>),
     ) -> Result<(), PipelineError> {
+        let parked = std::mem::take(&mut self.parked[1]);
         result?;
+        // A sink that is gone hears nothing: it parks again.
+        parked.iter().for_each(|answer| drop(answer.send(())));
+        if let Some(state) = self.committer.state() {
+            self.sinks.committed(state);
+        }
         self.emits.values_mut().for_each(|emits| emits.durable = emits.sent);
         if let Some(state) = self.committer.state() {
             let bytes = state.counters.iter().filter(|(n, _)| n.starts_with(SOURCE) && n.ends_with(".bytes_in"));

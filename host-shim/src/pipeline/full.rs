@@ -140,6 +140,8 @@ impl Pipeline {
     /// journal gets the pause and its end.
     fn read_again(&mut self, sources: &mut [Running], note: &Standstill) -> Result<(), PipelineError> {
         self.txn = Transaction::default();
+        // What sinks had to keep is forgotten with it, and they are told so.
+        self.parked = Default::default();
         let known = self.committer.state().and_then(|state| state.checkpoint(TRANSFORM));
         if known != Some(self.config.transform_json().as_bytes()) {
             self.txn.checkpoint(TRANSFORM, self.config.transform_json().as_bytes());

@@ -52,6 +52,12 @@ impl Running {
         self.stop.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it has ended, so that [`Running::join`] does not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

@@ -30,6 +30,10 @@ pub enum Encoding {
     NativeJson,
     /// One object with every column, `it_seq`, `it_received` (microseconds UTC), `it_seal` and `event`.
     Json,
+    /// One object of the Open Cybersecurity Schema Framework.
+    Ocsf,
+    /// One document of the Elastic Common Schema.
+    Ecs,
     /// `event.Log` of Vector's protobuf: one log of an `EventArray` or `EventWrapper`.
     Native,
 }
@@ -76,6 +80,8 @@ impl Encoder {
         match self.encoding {
             Encoding::NativeJson => self.members(batch, |members| native_json::append(members, record, out)),
             Encoding::Json => json::append(batch.layout, record, out),
+            Encoding::Ocsf => ocsf::append(batch.trail, batch.layout, record, out),
+            Encoding::Ecs => ecs::append(batch.trail, batch.layout, record, out),
             Encoding::Native => return self.members(batch, |members| native::append(members, record, out)),
         }
         Ok(())

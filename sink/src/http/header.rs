@@ -80,6 +80,16 @@ pub(super) fn read_all(headers: &[Header]) -> Result<Vec<(String, Value)>, Heade
     headers.iter().map(|header| Ok((header.name.clone(), read(header)?))).collect()
 }
 
+/// Reads a file that only its owner can read.
+fn from_file(path: &PathBuf) -> Result<String, String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path).map_err(|e| e.to_string())?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err("others than its owner can read it; run `chmod 600` on it".to_owned());
+    }
+    fs::read_to_string(path).map_err(|e| e.to_string())
+}
+
 fn read(header: &Header) -> Result<Value, HeaderError> {
     let name = header.name.to_ascii_lowercase();
     if HeaderName::from_bytes(name.as_bytes()).is_err() || OURS.contains(&name.as_str()) {
@@ -89,7 +99,7 @@ fn read(header: &Header) -> Result<Value, HeaderError> {
         Reference::Environment(variable) => {
             (format!("the variable {variable}"), std::env::var(variable).map_err(|_| "it is not set".to_owned()))
         }
-        Reference::File(path) => (path.display().to_string(), fs::read_to_string(path).map_err(|e| e.to_string())),
+        Reference::File(path) => (path.display().to_string(), from_file(path)),
     };
     let bad = |why: String| HeaderError::Value { name: header.name.clone(), from: from.clone(), why };
     let value = value.map_err(&bad)?;

@@ -126,6 +126,7 @@ fn headers_come_from_where_they_are_named_and_are_read_again_when_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("token");
     fs::write(&path, "first-secret\n").unwrap();
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let header =
         Header { name: "Authorization".to_owned(), prefix: "Bearer ".to_owned(), value: Reference::File(path.clone()) };
     let (address, seen) = scripted(vec!["200 OK", "401 Who\r\n\r\nBearer first-secret or first-secret?", "200 OK"]);
@@ -173,6 +174,7 @@ fn what_cannot_be_used_is_refused_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("token");
     fs::write(&path, "secret\r\nx-injected: 1").unwrap();
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let error = with("authorization", Reference::File(path)).to_string();
     assert!(error.contains("no header can") && !error.contains("secret"), "{error}");
 }

@@ -1,0 +1,188 @@
+//! From a sink's options to its sender.
+//!
+//! Must never send anything, or show what a reference holds.
+
+use std::time::Duration;
+
+use innertrail_sink::encode::Encoding;
+use innertrail_sink::forward::{Auth, Forward, ForwardConfig, TlsConfig};
+use innertrail_sink::http::{self, Body, Http, HttpConfig};
+use innertrail_sink::otlp::{self, Otlp, OtlpConfig, Profile};
+use innertrail_sink::spool::{Spool, SpoolConfig};
+use innertrail_sink::stdout::Stream;
+use innertrail_sink::vector::{Compression, Tls, Vector, VectorConfig};
+use innertrail_sink::{Reference, Sender};
+
+use crate::config::Config;
+use crate::config::sinks::{
+    ForwardSink, HttpBody, HttpSink, JsonEncoding, OtlpEncoding, OtlpProfile, OtlpSink, Secret, Sink, SpoolSink,
+    StdoutEncoding, VectorCompression, VectorSink,
+};
+use crate::setup::SetupError;
+
+/// The senders of a configuration, by name.
+///
+/// # Errors
+/// [`SetupError::Sink`].
+pub(crate) fn all(config: &Config) -> Result<Vec<(String, Box<dyn Sender>)>, SetupError> {
+    config.sinks.iter().map(|(name, sink)| Ok((name.clone(), one(name, sink)?))).collect()
+}
+
+/// Whether each can be set up; makes no folder.
+///
+/// # Errors
+/// [`SetupError::Sink`].
+pub(crate) fn check(name: &str, sink: &Sink) -> Result<(), SetupError> {
+    match sink {
+        Sink::Spool(_) | Sink::Stdout(_) => Ok(()),
+        other => one(name, other).map(|_| ()),
+    }
+}
+
+/// The sender of one sink.
+///
+/// # Errors
+/// [`SetupError::Sink`].
+pub(crate) fn one(name: &str, sink: &Sink) -> Result<Box<dyn Sender>, SetupError> {
+    let made = match sink {
+        Sink::Vector(sink) => Vector::new(vector(sink)).map(|s| Box::new(s) as Box<dyn Sender>).map_err(told),
+        Sink::Otlp(sink) => otlp(sink).and_then(|c| Otlp::new(&c).map(|s| Box::new(s) as _).map_err(told)),
+        Sink::Forward(sink) => Forward::new(forward(sink)).map(|s| Box::new(s) as _).map_err(told),
+        Sink::Http(sink) => http(sink).and_then(|c| Http::new(c).map(|s| Box::new(s) as _).map_err(told)),
+        Sink::Spool(sink) => Spool::open(spool(sink)).map(|s| Box::new(s) as _).map_err(told),
+        Sink::Stdout(sink) => Ok(Box::new(Stream::new(std::io::stdout(), stream(sink.encoding))) as _),
+    };
+    made.map_err(|why| SetupError::Sink { name: name.to_owned(), why })
+}
+
+#[allow(clippy::needless_pass_by_value)] // the form that `map_err` takes
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn ms(ms: u32) -> Duration {
+    Duration::from_millis(u64::from(ms))
+}
+
+fn reference(secret: &Secret) -> Option<Reference> {
+    match secret {
+        Secret::None => None,
+        Secret::Environment(at) => Some(Reference::Environment(at.variable.clone())),
+        Secret::File(at) => Some(Reference::File(at.path.clone())),
+    }
+}
+
+fn vector(sink: &VectorSink) -> VectorConfig {
+    let tls = &sink.tls;
+    VectorConfig {
+        compression: match sink.compression {
+            VectorCompression::None => Compression::None,
+            VectorCompression::Gzip => Compression::Gzip,
+            VectorCompression::Zstd => Compression::Zstd,
+        },
+        tls: Tls {
+            ca_file: tls.ca_file.clone(),
+            client: tls.certificate_file.clone().zip(tls.key_file.clone()),
+            server_name: tls.server_name.clone(),
+        },
+        deadline: ms(sink.timeout_ms),
+        ..VectorConfig::of(&sink.endpoint)
+    }
+}
+
+fn otlp(sink: &OtlpSink) -> Result<OtlpConfig, String> {
+    let headers = sink.headers.iter().map(|header| {
+        let value = reference(&header.value).ok_or_else(|| no_value(&header.name))?;
+        Ok(otlp::Header { name: header.name.clone(), prefix: header.prefix.clone(), value })
+    });
+    Ok(OtlpConfig {
+        encoding: match sink.encoding {
+            OtlpEncoding::Protobuf => otlp::Encoding::Protobuf,
+            OtlpEncoding::Json => otlp::Encoding::Json,
+        },
+        profile: match sink.profile {
+            OtlpProfile::Collector => Profile::Collector,
+            OtlpProfile::LoongCollector => Profile::LoongCollector,
+            OtlpProfile::Rotel => Profile::Rotel,
+        },
+        gzip: sink.gzip,
+        headers: headers.collect::<Result<_, String>>()?,
+        timeout: ms(sink.timeout_ms),
+        ca_file: sink.ca_file.clone(),
+        ..OtlpConfig::of(&sink.endpoint)
+    })
+}
+
+fn no_value(header: &str) -> String {
+    format!("the header {header} has no value; name a variable or a file")
+}
+
+fn forward(sink: &ForwardSink) -> ForwardConfig {
+    let auth = reference(&sink.auth.shared_key).map(|shared_key| Auth {
+        shared_key,
+        user: sink.auth.user.clone().zip(reference(&sink.auth.password)),
+        hostname: sink.auth.hostname.clone().unwrap_or_else(|| "innertrail".to_owned()),
+    });
+    let tls = &sink.tls;
+    ForwardConfig {
+        tag: sink.tag.clone(),
+        gzip: sink.gzip,
+        tls: tls
+            .enabled
+            .then(|| TlsConfig { ca_file: tls.ca_file.clone(), server_name: tls.server_name.clone() }),
+        auth,
+        read_timeout: ms(sink.timeout_ms),
+        ..ForwardConfig::of(&sink.address)
+    }
+}
+
+fn http(sink: &HttpSink) -> Result<HttpConfig, String> {
+    let headers = sink.headers.iter().map(|header| {
+        let value = match &header.value {
+            Secret::None => return Err(no_value(&header.name)),
+            Secret::Environment(at) => http::Reference::Environment(at.variable.clone()),
+            Secret::File(at) => http::Reference::File(at.path.clone()),
+        };
+        Ok(http::Header { name: header.name.clone(), prefix: header.prefix.clone(), value })
+    });
+    Ok(HttpConfig {
+        body: match sink.body {
+            HttpBody::Lines => Body::Lines,
+            HttpBody::Array => Body::Array,
+        },
+        encoding: encoding(sink.encoding),
+        gzip: sink.gzip,
+        headers: headers.collect::<Result<_, String>>()?,
+        timeout: ms(sink.timeout_ms),
+        ca_file: sink.ca_file.clone(),
+        max_request_bytes: usize::try_from(sink.max_request_bytes).unwrap_or(usize::MAX),
+        ..HttpConfig::of(&sink.endpoint)
+    })
+}
+
+fn spool(sink: &SpoolSink) -> SpoolConfig {
+    SpoolConfig {
+        prefix: sink.prefix.clone(),
+        encoding: encoding(sink.encoding),
+        rotate_bytes: sink.rotate_bytes,
+        keep: (sink.keep_hours > 0).then(|| Duration::from_secs(3_600 * u64::from(sink.keep_hours))),
+        ..SpoolConfig::of(&sink.dir)
+    }
+}
+
+fn encoding(encoding: JsonEncoding) -> Encoding {
+    match encoding {
+        JsonEncoding::Json => Encoding::Json,
+        JsonEncoding::NativeJson => Encoding::NativeJson,
+        JsonEncoding::Ocsf => Encoding::Ocsf,
+        JsonEncoding::Ecs => Encoding::Ecs,
+    }
+}
+
+fn stream(encoding: StdoutEncoding) -> Encoding {
+    match encoding {
+        StdoutEncoding::NativeJson => Encoding::NativeJson,
+        StdoutEncoding::Json => Encoding::Json,
+        StdoutEncoding::Native => Encoding::Native,
+    }
+}
