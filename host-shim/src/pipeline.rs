@@ -33,9 +33,9 @@ use crate::running::{Answer, Next, Running, files, headers, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
 use crate::runtime::wit::transform::{Codec, Encoding, Frame, Provenance};
 use crate::runtime::{Bisector, Input, LoadedComponent, Reads, RunStats, Session};
+use crate::setup::{HostNative, Rooms, SetupError};
 use crate::sink::Sinks;
 use crate::sink::parking::{Parked, ToWriter};
-use crate::setup::{HostNative, Rooms, SetupError};
 use crate::status::{FRAMING_BYTES, REASON, SOURCE, STATE, Status, TRANSFORM};
 use committer::{Committer, Emits};
 use meter::Meter;
@@ -207,22 +207,15 @@ impl Pipeline {
 
     /// With all sources over, waits until the sinks have taken everything or are given up; then stops them. Told to stop, it
     /// stops them at once.
-    fn drain_sinks(
-        &mut self,
-        sources: &mut [Running],
-        tell: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<(), PipelineError> {
+    fn drain_sinks(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
         self.settle(tell)?;
         let end = self.committer.state().map_or(0, |state| state.next(Store::Log));
         while !self.stop.load(Ordering::Relaxed) && !self.sinks.done(end) {
             self.turn(sources, tell)?;
         }
         self.look_at_sinks(true, tell);
-        self.undelivered = if self.stop.load(Ordering::Relaxed) {
-            self.sinks.failed()
-        } else {
-            self.sinks.undelivered(end)
-        };
+        self.undelivered =
+            if self.stop.load(Ordering::Relaxed) { self.sinks.failed() } else { self.sinks.undelivered(end) };
         self.sinks.stop();
         let begun = Instant::now();
         while !self.sinks.stopped() && begun.elapsed() < SINKS_STOP {

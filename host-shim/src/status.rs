@@ -128,6 +128,7 @@ impl Status {
                 source.lag_seconds = Some(now_us.saturating_sub(newest_us).div_euclid(1_000_000));
             }
         }
+        status.sinks = Note::read(snapshot.dir(), now_us);
         // Right after a writer was killed in a rotation there is none; that is no reason to say nothing.
         status.seal = snapshot.checkpoint().ok().and_then(|note| Sealed::of(&note, now_us));
         Ok(status)

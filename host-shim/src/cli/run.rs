@@ -40,7 +40,9 @@ pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     }
     if !undelivered.is_empty() {
         return Err(Failure::Runtime(anyhow!(
-            "{}; nothing is lost: the next run goes on there", undelivered.join("; "))));
+            "{}; nothing is lost: the next run goes on there",
+            undelivered.join("; ")
+        )));
     }
     if !status.conserved {
         return Err(Failure::Runtime(anyhow!("the counts do not add up (I7); please report this")));
@@ -83,7 +85,9 @@ fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, log: &Log) -> Result<(
         Notice::Sink(sink, state) => {
             let bad = state.starts_with("waiting") || state.starts_with("failed") || state.starts_with("held");
             if bad || log.verbose {
-                aside(bar.as_ref(), || log.line(if bad { "warning" } else { "info" }, &format!("sink {sink} is {state}")));
+                aside(bar.as_ref(), || {
+                    log.line(if bad { "warning" } else { "info" }, &format!("sink {sink} is {state}"))
+                });
             }
         }
         Notice::Logstore(line) => aside(bar.as_ref(), || log.line("info", &line)),

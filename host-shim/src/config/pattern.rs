@@ -178,7 +178,11 @@ mod tests {
                 &["cn-hangzhou.log.aliyuncs.com", "http://a.b:80", "https://a/"],
                 &["", "a/b", "u@a", "ftp://a", "a:b"],
             ),
-            (URL, &["http://127.0.0.1:4318/v1/logs", "https://a"], &["", "a:1", "http://", "http://u:p@a/", "http://a b"]),
+            (
+                URL,
+                &["http://127.0.0.1:4318/v1/logs", "https://a"],
+                &["", "a:1", "http://", "http://u:p@a/", "http://a b"],
+            ),
             (ADDRESS, &["127.0.0.1:80", "[::1]:80", "link.example:443"], &["", "a", "a:", ":1", "u@a:1", "http://a:1"]),
             (
                 FROM,

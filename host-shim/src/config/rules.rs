@@ -5,8 +5,8 @@
 use innertrail_fetch::ConfigError;
 
 use super::error::{Finding, Position};
-use super::yaml::Node;
 use super::sinks::{Secret, Sink};
+use super::yaml::Node;
 use super::{Config, Source};
 use crate::fetch::cloud::Plan;
 
@@ -114,7 +114,11 @@ fn broken_sinks(config: &Config) -> Vec<Broken> {
             Sink::Spool(spool) => {
                 let place = (&spool.dir, &spool.prefix);
                 if spools.contains(&place) {
-                    wrong("dir", "is another sink's, with the same prefix", "give each spool a folder or a prefix of its own");
+                    wrong(
+                        "dir",
+                        "is another sink's, with the same prefix",
+                        "give each spool a folder or a prefix of its own",
+                    );
                 }
                 spools.push(place);
                 if spool.dir.starts_with(&config.data_dir) {

@@ -193,7 +193,9 @@ impl Pipeline {
         let parked = std::mem::take(&mut self.parked[1]);
         result?;
         // A sink that is gone hears nothing: it parks again.
-        parked.iter().for_each(|answer| drop(answer.send(())));
+        for answer in &parked {
+            let _told = answer.send(());
+        }
         if let Some(state) = self.committer.state() {
             self.sinks.committed(state);
         }

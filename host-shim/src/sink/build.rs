@@ -127,9 +127,7 @@ fn forward(sink: &ForwardSink) -> ForwardConfig {
     ForwardConfig {
         tag: sink.tag.clone(),
         gzip: sink.gzip,
-        tls: tls
-            .enabled
-            .then(|| TlsConfig { ca_file: tls.ca_file.clone(), server_name: tls.server_name.clone() }),
+        tls: tls.enabled.then(|| TlsConfig { ca_file: tls.ca_file.clone(), server_name: tls.server_name.clone() }),
         auth,
         read_timeout: ms(sink.timeout_ms),
         ..ForwardConfig::of(&sink.address)

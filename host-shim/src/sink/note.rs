@@ -22,7 +22,7 @@ const STALE_US: i64 = 15_000_000;
 
 /// What a run noted of its sinks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
+pub(crate) struct Note {
     /// When, microseconds UTC.
     pub at_us: i64,
     /// By name.
@@ -108,7 +108,7 @@ impl Note {
 
     /// What a data directory's sinks are doing, or were when their run ended; positions as their groups have them.
     #[must_use]
-    pub fn read(dir: &Path, now_us: i64) -> BTreeMap<String, Said> {
+    pub(crate) fn read(dir: &Path, now_us: i64) -> BTreeMap<String, Said> {
         let found = fs::read(dir.join(FILE)).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
         let Some(mut note) = found else { return BTreeMap::new() };
         let groups = Groups::open(dir).ok();
