@@ -88,6 +88,51 @@ pub(crate) fn rows(
     reader.map(|batch| conform(&batch.map_err(|e| Error::parquet(&segment.path, e.into()))?, schema, segment)).collect()
 }
 
+/// A segment that is read on and on: opened once, a batch decoded at a time. Memory: a batch, and the pages it is in.
+pub(crate) struct SegmentRows {
+    segment: SegmentRef,
+    schema: SchemaRef,
+    reader: ParquetRecordBatchReader,
+    ready: std::vec::IntoIter<StoredRow>,
+    next: u64,
+}
+
+impl std::fmt::Debug for SegmentRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SegmentRows({} at {})", self.segment.path.display(), self.next)
+    }
+}
+
+impl SegmentRows {
+    /// The rows of `segment` from the record `seq` on, decoded `batch` at a time.
+    pub(crate) fn open(segment: &SegmentRef, schema: SchemaRef, seq: u64, batch: usize) -> Result<Self, Error> {
+        let skip = usize::try_from(seq.saturating_sub(segment.first_seq)).unwrap_or(usize::MAX);
+        let reader = open(segment)?.with_offset(skip).with_batch_size(batch).build();
+        let reader = reader.map_err(|e| Error::parquet(&segment.path, e))?;
+        Ok(Self { segment: segment.clone(), schema, reader, ready: Vec::new().into_iter(), next: seq })
+    }
+
+    /// Whether its next row is the record `seq` of this segment, with these columns.
+    pub(crate) fn is_at(&self, segment: &SegmentRef, schema: &SchemaRef, seq: u64) -> bool {
+        self.next == seq && self.segment == *segment && self.schema == *schema
+    }
+
+    /// The next row, if it is no longer than `room`; `None` at the end, or when it is longer: it stays the next one.
+    pub(crate) fn next(&mut self, layout: &Layout, room: usize) -> Result<Option<StoredRow>, Error> {
+        if self.ready.as_slice().is_empty() {
+            let Some(batch) = self.reader.next() else { return Ok(None) };
+            let batch = batch.map_err(|e| Error::parquet(&self.segment.path, e.into()))?;
+            self.ready = stored_rows(&conform(&batch, &self.schema, &self.segment)?, layout).into_iter();
+        }
+        if self.ready.as_slice().first().is_some_and(|row| row.payload.len() > room) {
+            return Ok(None);
+        }
+        let row = self.ready.next();
+        self.next += u64::from(row.is_some());
+        Ok(row)
+    }
+}
+
 /// Orders the columns of a file as in `schema`; columns added later are null.
 fn conform(batch: &RecordBatch, schema: &SchemaRef, segment: &SegmentRef) -> Result<RecordBatch, Error> {
     let column = |field: &arrow::datatypes::FieldRef| -> Result<ArrayRef, Error> {

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use crate::consumer::cursor::{Cursor, tag_of};
 use crate::consumer::follow::{self, Ends, Follower, Look};
 use crate::consumer::{ConsumerError, Notify, arrival};
+use crate::scan::SegmentRows;
+use crate::segment::SegmentRef;
 use crate::{Error, Snapshot, Store, StoredRow};
 
 /// The shortest and the longest pause between two looks at the log.
@@ -21,6 +23,9 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_mi
 
 /// Rows read from the files at a time.
 const CHUNK: usize = 1024;
+
+/// A pull of at least so many rows reads its segment on and on; a smaller one would decode more than it hands out.
+const STREAMED: usize = 256;
 
 /// How a reader learns what is durable.
 #[derive(Debug, Clone)]
@@ -62,6 +67,8 @@ pub struct Reader {
     stale: bool,
     pause: Duration,
     tag: u16,
+    /// The segment that the last pull stopped in: opening it again would cost more than reading a page of it.
+    open: Option<SegmentRows>,
 }
 
 impl Reader {
@@ -85,6 +92,7 @@ impl Reader {
             stale: false,
             pause: PAUSE.0,
             tag,
+            open: None,
         })
     }
 
@@ -168,6 +176,7 @@ impl Reader {
         match self.read(cursor, max_rows, max_bytes) {
             Ok(page) => Ok(page),
             Err(_) => {
+                self.open = None;
                 // Retention may have removed a segment since the snapshot was taken.
                 self.snapshot = self.snapshot.refresh()?;
                 self.check(cursor)?;
@@ -267,14 +276,24 @@ impl Reader {
         in_bounds(store, at, self.first_kept(store), self.snapshot.end(store))
     }
 
-    fn read(&self, cursor: Cursor, max_rows: usize, max_bytes: usize) -> Result<Page, Error> {
+    fn read(&mut self, cursor: Cursor, max_rows: usize, max_bytes: usize) -> Result<Page, Error> {
         let store = cursor.store();
         let end = self.durable_end(store);
-        let (mut rows, mut next, mut bytes) = (Vec::new(), cursor.seq(), 0usize);
-        'page: while next < end && rows.len() < max_rows.max(1) {
-            let chunk = (self.piece_end(store, next).min(end) - next).min(CHUNK as u64);
-            let limit = usize::try_from(chunk).unwrap_or(CHUNK).min(max_rows.max(1) - rows.len());
-            let read = self.snapshot.scan_rows(store, next, limit)?;
+        let max_rows = max_rows.max(1);
+        let (mut rows, mut next, mut bytes) = (Vec::<StoredRow>::new(), cursor.seq(), 0usize);
+        'page: while next < end && rows.len() < max_rows {
+            let limit = usize::try_from(end - next).unwrap_or(usize::MAX).min(max_rows - rows.len());
+            let room = if rows.is_empty() { None } else { Some(max_bytes.saturating_sub(bytes)) };
+            let read = match self.segment_of(store, next) {
+                Some(segment) if max_rows >= STREAMED => {
+                    self.stream(&segment, (store, next), limit, max_bytes, room)?
+                }
+                Some(segment) => {
+                    let left = usize::try_from(segment.end() - next).unwrap_or(usize::MAX);
+                    self.snapshot.scan_rows(store, next, limit.min(left).min(CHUNK))?
+                }
+                None => self.snapshot.scan_rows(store, next, limit.min(CHUNK))?,
+            };
             if read.is_empty() {
                 break;
             }
@@ -292,13 +311,43 @@ impl Reader {
                 rows.push(row);
             }
         }
+        if next >= end {
+            // Who has everything may rest for long, and a rest costs no memory.
+            self.open = None;
+        }
         Ok(Page { rows, next: cursor.at(next), at_end: next >= end })
     }
 
-    /// End of the segment that holds a record, so that no read spans two; the end of everything in the tail.
-    fn piece_end(&self, store: Store, seq: u64) -> u64 {
+    /// Rows of one segment, up to `limit` of them. `room` is how many bytes there still are; an empty page has none
+    /// and takes one row in any case. What does not fit is given next time.
+    fn stream(
+        &mut self,
+        segment: &SegmentRef,
+        (store, next): (Store, u64),
+        limit: usize,
+        max_bytes: usize,
+        mut room: Option<usize>,
+    ) -> Result<Vec<StoredRow>, Error> {
+        let layout = self.snapshot.layout();
+        let schema = layout.schema(store);
+        let mut open = match self.open.take().filter(|open| open.is_at(segment, &schema, next)) {
+            Some(open) => open,
+            None => SegmentRows::open(segment, schema, next, CHUNK)?,
+        };
+        let mut rows = Vec::new();
+        while rows.len() < limit {
+            let Some(row) = open.next(layout, room.unwrap_or(usize::MAX))? else { break };
+            room = Some(room.unwrap_or(max_bytes).saturating_sub(row.payload.len()));
+            rows.push(row);
+        }
+        self.open = Some(open);
+        Ok(rows)
+    }
+
+    /// The segment that holds a record; `None` when the tail does.
+    fn segment_of(&self, store: Store, seq: u64) -> Option<SegmentRef> {
         let segments = self.snapshot.segments(store);
-        segments.get(segments.partition_point(|s| s.end() <= seq)).map_or(u64::MAX, |s| s.end())
+        segments.get(segments.partition_point(|s| s.end() <= seq)).cloned()
     }
 }
 

@@ -205,6 +205,16 @@ fn pages_are_dense_and_bounded_over_segments_and_tail() {
     for rows in [1, 7, 40, 1000] {
         assert_eq!(drain(&mut reader, begin, rows), (0..151).collect::<Vec<_>>(), "pages of {rows}");
     }
+    // A segment that is read on and on is read as one that is opened anew, however the pages fall and places change.
+    let mut at = 0u64;
+    for (rows, bytes, back) in
+        [(300, 700, 0), (300, 0, 1), (1, 1 << 20, 0), (256, 900, 0), (300, 1, 3), (1000, 1 << 20, 2)]
+    {
+        let fresh = Reader::open(&dir, ReaderOptions::default()).unwrap().pull(begin.at(at), rows, bytes).unwrap();
+        let page = reader.pull(begin.at(at), rows, bytes).unwrap();
+        assert_eq!(page, fresh, "{rows} rows, {bytes} bytes from {at}");
+        at = page.next.seq().saturating_sub(back);
+    }
     let page = reader.pull(begin, 5, usize::MAX).unwrap();
     assert_eq!(page.rows, (0..5).map(|id| expected(id, id, NOW + id as i64 * SECOND)).collect::<Vec<_>>());
     assert!(!page.at_end);
