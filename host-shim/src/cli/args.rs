@@ -5,6 +5,7 @@
 mod agents;
 mod cloud;
 mod lifecycle;
+mod replay;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ pub use lifecycle::{
     CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
     RetentionCommand, RetentionSetArgs, VerifyArgs,
 };
+pub use replay::{ReplayArgs, Where};
 
 /// The configuration file that is read when none is named, in the working directory.
 pub const DEFAULT_CONFIG: &str = "innertrail.yaml";
@@ -135,6 +137,11 @@ pub enum Command {
     ///
     /// The Logstore is opened read-only; it may be in use by `innertrail run` at the same time.
     Query(QueryArgs),
+    /// Send records of the dedicated Logstore to a sink again
+    ///
+    /// The sink's own position stays where it is, and a run may go on meanwhile. What the receiver refuses for good is
+    /// named at the end, and the exit code is 1. With --set-position nothing is sent: the sink itself goes on there.
+    Replay(ReplayArgs),
     /// Print the newest records
     Tail(TailArgs),
     /// Tell what each room did with one event, and why

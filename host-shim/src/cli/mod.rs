@@ -19,6 +19,7 @@ mod policy;
 mod proof;
 mod query;
 mod reconcile;
+mod replay;
 mod retention;
 mod run;
 mod status;
@@ -97,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Reconcile(args) => reconcile::run(&args),
+        Command::Replay(args) => replay::run(&args, &log),
         Command::Enable(args) => enable::run(&args),
         Command::Disable(args) => disable::run(&args),
         Command::Retention(command) => retention::run(&command),

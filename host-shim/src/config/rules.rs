@@ -2,6 +2,8 @@
 //!
 //! Must never judge a value that has a finding of its own: one mistake is told once.
 
+use std::path::{Path, PathBuf};
+
 use innertrail_fetch::ConfigError;
 
 use super::error::{Finding, Position};
@@ -112,7 +114,7 @@ fn broken_sinks(config: &Config) -> Vec<Broken> {
                 }
             }
             Sink::Spool(spool) => {
-                let place = (&spool.dir, &spool.prefix);
+                let place = (whole(&spool.dir), &spool.prefix);
                 if spools.contains(&place) {
                     wrong(
                         "dir",
@@ -121,7 +123,7 @@ fn broken_sinks(config: &Config) -> Vec<Broken> {
                     );
                 }
                 spools.push(place);
-                if spool.dir.starts_with(&config.data_dir) {
+                if whole(&spool.dir).starts_with(whole(&config.data_dir)) {
                     wrong("dir", "lies in `data_dir`, which only innertrail's Logstore writes", "name another folder");
                 }
             }
@@ -138,6 +140,11 @@ fn broken_sinks(config: &Config) -> Vec<Broken> {
         }
     }
     out
+}
+
+/// The path from the root on, links not followed: two spellings of a folder are one.
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The rules of one source. Whatever else the client cannot work with is found by setting it up, which reads nothing.

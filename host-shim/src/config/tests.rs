@@ -102,6 +102,37 @@ route: { products: [oss, kms], unsupported_products: passthrough, accounts: ["10
 logstore: { retention_days: 365, segment_rows: 32768, segment_bytes: 67108864, commit_bytes: 1048576, commit_interval_ms: 200, min_free_bytes: 0, immutable: auto }
 plugin: { path: null, sha256: null, deadline_ms: 1000, memory_bytes: 67108864, interrupt: none, cache_dir: ./c }
 gate: { codec: json }
+sinks:
+  vector:
+    type: vector
+    endpoint: https://vector.example:6000
+    compression: zstd
+    tls: { ca_file: ./ca.pem, certificate_file: ./c.pem, key_file: ./k.pem, server_name: inside.example }
+    timeout_ms: 30000
+    delivery: { from: end, max_records: 500, retry_max_secs: 10 }
+  collector:
+    type: otlp
+    endpoint: http://127.0.0.1:4318
+    encoding: json
+    profile: rotel
+    gzip: false
+    headers: [{ name: authorization, prefix: "Bearer ", value: { type: environment, variable: TOKEN } }]
+    ca_file: ./ca.pem
+  fluent:
+    type: forward
+    address: 127.0.0.1:24224
+    tag: audit
+    gzip: true
+    tls: { enabled: true, ca_file: ./ca.pem, server_name: inside.example }
+    auth: { shared_key: { type: file, path: ./key }, user: u, password: { type: environment, variable: WORD }, hostname: here }
+  hook:
+    type: http
+    endpoint: https://hook.example/in
+    encoding: ocsf
+    body: array
+    max_request_bytes: 65536
+  files: { type: spool, dir: ./spool, prefix: audit, encoding: ecs, rotate_bytes: 1048576, keep_hours: 48 }
+  out: { type: stdout, encoding: ocsf }
 "#;
 
 #[test]
@@ -233,7 +264,10 @@ fn the_command_line_judges_trails_as_the_file_does() {
 fn one_dedicated_logstore_and_one_writer() {
     let told: String = [
         "sinks:\n  copy:\n    type: logstore\n    target: innertrail_oss-audit",
-        "sinks:\n  innertrail_oss-audit: {type: file}",
+        "sinks:\n  innertrail_oss-audit: {type: stdout}",
+        "sinks: {a: {type: http, endpoint: 'https://x.example/logstores/innertrail_oss-audit/shards/lb'}}",
+        "sinks: {a: {type: http, endpoint: 'https://p.example/?logstore=innertrail_oss-audit'}}",
+        "sinks: {a: {type: forward, address: 'x:1', tag: innertrail_oss-audit}}",
         "logstores: [innertrail_oss-audit, innertrail_other]",
         "logstore: {name: innertrail_other}",
         "logstore: [{retention_days: 1}]",
@@ -246,6 +280,41 @@ fn one_dedicated_logstore_and_one_writer() {
     .map(|text| format!("--- {}\n{}", text.replace('\n', "\n    "), told(text)))
     .collect();
     snapshot("one_dedicated_logstore_and_one_writer", &told);
+}
+
+/// What a sink's owner is likely to get wrong, and what would be dangerous.
+#[test]
+fn sinks_are_checked() {
+    let told: String = [
+        "a: {type: file}",
+        "a: {}",
+        "a b: {type: stdout}",
+        "a: {type: stdout}\n  b: {type: stdout}",
+        "a: {type: stdout, encoding: csv}",
+        "a: {type: vector}",
+        "a: {type: vector, endpoint: '127.0.0.1:6000'}",
+        "a: {type: vector, endpoint: 'https://user:hunter2@x.example'}",
+        "a: {type: vector, endpoint: 'https://x.example', tls: {key_file: k}}",
+        "a: {type: otlp, endpoint: 'https://x.example', headers: [{name: authorization, value: sekrit}]}",
+        "a: {type: otlp, endpoint: 'https://x.example', headers: [{name: a, value: {type: environment, variable: 's e'}}]}",
+        "a: {type: otlp, endpoint: 'https://x.example', timeout_ms: 1}",
+        "a: {type: forward, address: x}",
+        "a: {type: forward, address: 'x:1', auth: {user: u}}",
+        "a: {type: forward, address: 'x:1', auth: {user: u, password: {type: environment, variable: W}}}",
+        "a: {type: http, endpoint: 'ftp://x'}",
+        "a: {type: http, endpoint: 'http://x', max_request_bytes: 1}",
+        "a: {type: spool}",
+        "a: {type: spool, dir: d}\n  b: {type: spool, dir: d}",
+        "a: {type: spool, dir: ./innertrail-data/x}",
+        "a: {type: spool, dir: d, delivery: {max_records: 0, from: middle}}",
+    ]
+    .iter()
+    .map(|text| format!("--- {}\n{}", text.replace("\n  ", "\n    "), told(&format!("sinks:\n  {text}"))))
+    .collect();
+    for line in told.lines().filter(|line| line.starts_with("c.yaml")) {
+        assert!(!line.contains("sekrit") && !line.contains("hunter2"), "{line}");
+    }
+    snapshot("sinks_are_checked", &told);
 }
 
 #[test]

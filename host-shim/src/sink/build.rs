@@ -182,5 +182,7 @@ fn stream(encoding: StdoutEncoding) -> Encoding {
         StdoutEncoding::NativeJson => Encoding::NativeJson,
         StdoutEncoding::Json => Encoding::Json,
         StdoutEncoding::Native => Encoding::Native,
+        StdoutEncoding::Ocsf => Encoding::Ocsf,
+        StdoutEncoding::Ecs => Encoding::Ecs,
     }
 }
