@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p innertrail-sink --bench vector [-- events]`. Prints events a second, CPU time an event on both sides, and
 //! what an idle sink adds to its process. The receiver reads each request whole and answers; it decodes no event, so
-//! its CPU is what the protocol costs and not what a Vector does with it.
+//! its CPU is what the protocol costs and not what a Vector does with it. It leaves Nagle's algorithm on, as a server does
+//! that sets nothing.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::convert::Infallible;
@@ -26,6 +27,10 @@ use innertrail_plugin::transform::batch::{self, Codec};
 use innertrail_sink::delivery::{Delivery, NotParked, Parking, Place, Settings, Start, State};
 use innertrail_sink::vector::{Compression, Vector, VectorConfig};
 use innertrail_sink::{Batch, Record, Sender};
+
+/// As in the binary `innertrail`.
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const NOW: i64 = 1_794_524_400_000_000;
 

@@ -4,6 +4,7 @@
 //! `OK` means delivered where the receiving Vector's sinks have `acknowledgements.enabled: true`, and queued elsewhere.
 
 mod answer;
+mod socket;
 mod tls;
 mod wire;
 
@@ -17,6 +18,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint};
 use ureq::http::uri::PathAndQuery;
 
+use self::socket::Connector;
 pub use self::tls::Tls;
 use self::wire::Raw;
 use crate::encode::{Encoder, Encoding, delimited, push_request};
@@ -128,14 +130,13 @@ impl Vector {
         let endpoint = endpoint
             .user_agent(concat!("innertrail/", env!("CARGO_PKG_VERSION")))
             .map_err(|e| bad(e.to_string()))?
-            .connect_timeout(config.connect_timeout)
-            .tcp_nodelay(true);
+            .connect_timeout(config.connect_timeout);
         let endpoint = if secure { config.tls.apply(endpoint, config.connect_timeout)? } else { endpoint };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let channel = {
             // The channel's queue is served by a task of the runtime.
             let _entered = runtime.enter();
-            endpoint.connect_lazy()
+            endpoint.connect_with_connector_lazy(Connector)
         };
         let client = match config.compression {
             Compression::None => Grpc::new(channel),
