@@ -28,10 +28,6 @@ use innertrail_sink::delivery::{Delivery, NotParked, Parking, Place, Settings, S
 use innertrail_sink::vector::{Compression, Vector, VectorConfig};
 use innertrail_sink::{Batch, Record, Sender};
 
-/// As in the binary `innertrail`.
-#[global_allocator]
-static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const NOW: i64 = 1_794_524_400_000_000;
 
 fn main() {
