@@ -18,6 +18,7 @@ mod lag;
 pub mod layout;
 pub mod ledger;
 pub mod lifecycle;
+pub mod metrics;
 mod notice;
 pub mod pipeline;
 pub mod policy;

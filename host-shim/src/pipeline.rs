@@ -8,6 +8,7 @@ mod committer;
 mod full;
 mod meter;
 pub(crate) mod network;
+mod show;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::ledger;
 use crate::lifecycle::Custody;
 use crate::lifecycle::sources::Provider;
 use crate::lifecycle::standstill::Standstill;
+use crate::metrics::{Board, Server};
 pub use crate::notice::{Notice, PipelineError};
 use crate::running::{Answer, Next, Running, files, headers, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
@@ -79,6 +81,9 @@ pub struct Pipeline {
     events: Receiver<Event>,
     post: Sender<Event>,
     sinks: Sinks,
+    /// What `/metrics` shows, when it is wanted.
+    board: Option<Arc<Board>>,
+    _server: Option<Server>,
     /// Sinks that wait for what is in the open transaction, and in the one on its way.
     parked: [Vec<Sender<()>>; 2],
     undelivered: Vec<String>,
@@ -94,6 +99,8 @@ impl Pipeline {
     pub fn open(config: &Config) -> Result<Self, SetupError> {
         // A sink that cannot be set up is told before there is a Logstore.
         let senders = crate::sink::build::all(config)?;
+        let mut server = config.metrics.as_ref().map(|metrics| Server::bind(&metrics.listen)).transpose()?;
+        let board = server.as_ref().map(|_| Arc::new(Board::new(config)));
         let Rooms { component, bisector, native, writer, custody, mut told } = Rooms::open(config, "run")?;
         if let Err(e) = Standstill::reserve(&config.data_dir) {
             told.push(format!("`innertrail status` will not show it when the disk is full: no room for its note: {e}"));
@@ -109,7 +116,11 @@ impl Pipeline {
             let post = post.clone();
             Box::new(ToWriter::new(&layout, move |parked| post.send(Event::Park(parked)).is_ok()))
         });
-        let committer = Committer::start(writer, post.clone()).map_err(SetupError::Thread)?;
+        let committer = Committer::start(writer, post.clone(), board.clone()).map_err(SetupError::Thread)?;
+        if let (Some(server), Some(board)) = (&mut server, &board) {
+            server.start(Arc::clone(board)).map_err(SetupError::Thread)?;
+            told.push(format!("metrics are on http://{}/metrics", server.address()));
+        }
         Ok(Self {
             bisector,
             config: config.clone(),
@@ -128,6 +139,8 @@ impl Pipeline {
             events,
             post,
             sinks,
+            board,
+            _server: server,
             parked: Default::default(),
             undelivered: Vec::new(),
             stop: Arc::default(),
@@ -270,6 +283,7 @@ impl Pipeline {
             self.hear(event, sources, tell)?;
         }
         self.look_at_sinks(false, tell);
+        self.show();
         let mut idle = true;
         for source in sources.iter_mut() {
             if let Some(answer) = self.ready(source) {

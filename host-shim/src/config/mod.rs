@@ -31,7 +31,7 @@ pub use error::{ConfigError, Finding, Position};
 pub(crate) use error::{nearest, printable, shown};
 pub use interpolate::Lookup;
 pub use schema::{
-    Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Immutable, Interrupt, Logstore,
+    Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Immutable, Interrupt, Logstore, Metrics,
     ObjectNames, Plugin, Redact, Route, Source, UnsupportedProducts,
 };
 pub use sinks::Sink;
@@ -104,6 +104,7 @@ impl Config {
             logstore: Logstore::default(),
             plugin: Plugin::default(),
             gate: Gate::default(),
+            metrics: None,
         })
     }
 

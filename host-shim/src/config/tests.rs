@@ -102,6 +102,7 @@ route: { products: [oss, kms], unsupported_products: passthrough, accounts: ["10
 logstore: { retention_days: 365, segment_rows: 32768, segment_bytes: 67108864, commit_bytes: 1048576, commit_interval_ms: 200, min_free_bytes: 0, immutable: auto }
 plugin: { path: null, sha256: null, deadline_ms: 1000, memory_bytes: 67108864, interrupt: none, cache_dir: ./c }
 gate: { codec: json }
+metrics: { listen: "[::1]:9598" }
 "#;
 
 #[test]
