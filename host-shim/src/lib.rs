@@ -30,3 +30,4 @@ pub mod seal_mark;
 pub mod setup;
 mod sink;
 pub mod status;
+mod tap;

@@ -39,6 +39,7 @@ use crate::setup::{HostNative, Rooms, SetupError};
 use crate::sink::Sinks;
 use crate::sink::parking::{Parked, ToWriter};
 use crate::status::{FRAMING_BYTES, REASON, SOURCE, STATE, Status, TRANSFORM};
+use crate::tap::Tap;
 use committer::{Committer, Emits};
 use meter::Meter;
 use network::{Network, wake_at};
@@ -83,6 +84,8 @@ pub struct Pipeline {
     sinks: Sinks,
     /// What `/metrics` shows, when it is wanted.
     board: Option<Arc<Board>>,
+    /// For `innertrail tap`.
+    tap: Option<Tap>,
     _server: Option<Server>,
     /// Sinks that wait for what is in the open transaction, and in the one on its way.
     parked: [Vec<Sender<()>>; 2],
@@ -105,6 +108,11 @@ impl Pipeline {
         if let Err(e) = Standstill::reserve(&config.data_dir) {
             told.push(format!("`innertrail status` will not show it when the disk is full: no room for its note: {e}"));
         }
+        let tap = Tap::open(&config.data_dir);
+        if let Err(e) = &tap {
+            told.push(format!("`innertrail tap` cannot look into this run: no socket in the data directory: {e}"));
+        }
+        let tap = tap.ok();
         let mut txn = writer.begin();
         if writer.state().checkpoint(TRANSFORM) != Some(config.transform_json().as_bytes()) {
             txn.checkpoint(TRANSFORM, config.transform_json().as_bytes());
@@ -140,6 +148,7 @@ impl Pipeline {
             post,
             sinks,
             board,
+            tap,
             _server: server,
             parked: Default::default(),
             undelivered: Vec::new(),
@@ -482,6 +491,9 @@ impl Pipeline {
     /// Frames through the transform into the transaction, with the checkpoints that cover them.
     fn emit(&mut self, name: &str, emitted: &Emitted, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
         let frames: Vec<Frame> = emitted.frames.iter().map(frame).collect();
+        if let Some(tap) = &self.tap {
+            tap.offer(name, &emitted.origin, &emitted.data, &frames);
+        }
         let input = Input {
             provenance: Provenance::OwnSource,
             source: name,

@@ -17,3 +17,4 @@ mod metrics;
 mod refusals;
 mod run;
 mod tail;
+mod tap;

@@ -115,6 +115,17 @@ impl Config {
         }
     }
 
+    /// The `type:` of a `source` or a `sink`; `innertrail` for the rooms between them.
+    #[must_use]
+    pub(crate) fn component_type(&self, kind: &str, name: &str) -> String {
+        let value = match kind {
+            "source" => self.sources.get(name).map(serde_json::to_value),
+            "sink" => self.sinks.get(name).map(serde_json::to_value),
+            _ => return "innertrail".to_owned(),
+        };
+        value.and_then(Result::ok).and_then(|value| value["type"].as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
     /// Name of the dedicated Logstore: `innertrail_<trail>`.
     #[must_use]
     pub fn dedicated_logstore(&self) -> String {

@@ -71,7 +71,7 @@ impl Facts<'_> {
         [("component_id", name), ("component_kind", kind), ("component_type", of_type)]
     }
 
-    fn source_count<'a>(source: &'a SourceStatus, counter: &str) -> u64 {
+    fn source_count(source: &SourceStatus, counter: &str) -> u64 {
         source.counters.get(counter).copied().unwrap_or(0)
     }
 

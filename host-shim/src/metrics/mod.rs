@@ -57,11 +57,9 @@ pub(crate) struct Board {
 impl Board {
     /// Of a run that begins now.
     pub(crate) fn new(config: &Config) -> Self {
-        let type_of = |value: serde_json::Result<serde_json::Value>| {
-            value.ok().and_then(|value| value["type"].as_str().map(str::to_owned)).unwrap_or_default()
-        };
-        let sources = config.sources.iter().map(|(n, s)| (("source", n.clone()), type_of(serde_json::to_value(s))));
-        let sinks = config.sinks.iter().map(|(n, s)| (("sink", n.clone()), type_of(serde_json::to_value(s))));
+        let typed = |kind, name: &String| ((kind, name.clone()), config.component_type(kind, name));
+        let sources = config.sources.keys().map(|name| typed("source", name));
+        let sinks = config.sinks.keys().map(|name| typed("sink", name));
         Self {
             trail: config.trail.clone(),
             dir: config.data_dir.clone(),
