@@ -8,6 +8,7 @@ mod committer;
 mod full;
 mod meter;
 pub(crate) mod network;
+mod show;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::ledger;
 use crate::lifecycle::Custody;
 use crate::lifecycle::sources::Provider;
 use crate::lifecycle::standstill::Standstill;
+use crate::metrics::{Board, Server};
 pub use crate::notice::{Notice, PipelineError};
 use crate::running::{Answer, Next, Running, files, headers, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
@@ -37,6 +39,7 @@ use crate::setup::{HostNative, Rooms, SetupError};
 use crate::sink::Sinks;
 use crate::sink::parking::{Parked, ToWriter};
 use crate::status::{FRAMING_BYTES, REASON, SOURCE, STATE, Status, TRANSFORM};
+use crate::tap::Tap;
 use committer::{Committer, Emits};
 use meter::Meter;
 use network::{Network, wake_at};
@@ -79,6 +82,11 @@ pub struct Pipeline {
     events: Receiver<Event>,
     post: Sender<Event>,
     sinks: Sinks,
+    /// What `/metrics` shows, when it is wanted.
+    board: Option<Arc<Board>>,
+    /// For `innertrail tap`.
+    tap: Option<Tap>,
+    _server: Option<Server>,
     /// Sinks that wait for what is in the open transaction, and in the one on its way.
     parked: [Vec<Sender<()>>; 2],
     undelivered: Vec<String>,
@@ -94,10 +102,17 @@ impl Pipeline {
     pub fn open(config: &Config) -> Result<Self, SetupError> {
         // A sink that cannot be set up is told before there is a Logstore.
         let senders = crate::sink::build::all(config)?;
+        let mut server = config.metrics.as_ref().map(|metrics| Server::bind(&metrics.listen)).transpose()?;
+        let board = server.as_ref().map(|_| Arc::new(Board::new(config)));
         let Rooms { component, bisector, native, writer, custody, mut told } = Rooms::open(config, "run")?;
         if let Err(e) = Standstill::reserve(&config.data_dir) {
             told.push(format!("`innertrail status` will not show it when the disk is full: no room for its note: {e}"));
         }
+        let tap = Tap::open(&config.data_dir);
+        if let Err(e) = &tap {
+            told.push(format!("`innertrail tap` cannot look into this run: no socket in the data directory: {e}"));
+        }
+        let tap = tap.ok();
         let mut txn = writer.begin();
         if writer.state().checkpoint(TRANSFORM) != Some(config.transform_json().as_bytes()) {
             txn.checkpoint(TRANSFORM, config.transform_json().as_bytes());
@@ -109,7 +124,11 @@ impl Pipeline {
             let post = post.clone();
             Box::new(ToWriter::new(&layout, move |parked| post.send(Event::Park(parked)).is_ok()))
         });
-        let committer = Committer::start(writer, post.clone()).map_err(SetupError::Thread)?;
+        let committer = Committer::start(writer, post.clone(), board.clone()).map_err(SetupError::Thread)?;
+        if let (Some(server), Some(board)) = (&mut server, &board) {
+            server.start(Arc::clone(board)).map_err(SetupError::Thread)?;
+            told.push(format!("metrics are on http://{}/metrics", server.address()));
+        }
         Ok(Self {
             bisector,
             config: config.clone(),
@@ -128,6 +147,9 @@ impl Pipeline {
             events,
             post,
             sinks,
+            board,
+            tap,
+            _server: server,
             parked: Default::default(),
             undelivered: Vec::new(),
             stop: Arc::default(),
@@ -270,6 +292,7 @@ impl Pipeline {
             self.hear(event, sources, tell)?;
         }
         self.look_at_sinks(false, tell);
+        self.show();
         let mut idle = true;
         for source in sources.iter_mut() {
             if let Some(answer) = self.ready(source) {
@@ -468,6 +491,9 @@ impl Pipeline {
     /// Frames through the transform into the transaction, with the checkpoints that cover them.
     fn emit(&mut self, name: &str, emitted: &Emitted, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
         let frames: Vec<Frame> = emitted.frames.iter().map(frame).collect();
+        if let Some(tap) = &self.tap {
+            tap.offer(name, &emitted.origin, &emitted.data, &frames);
+        }
         let input = Input {
             provenance: Provenance::OwnSource,
             source: name,

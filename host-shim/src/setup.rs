@@ -48,6 +48,9 @@ pub enum SetupError {
     /// The Logstore cannot be opened.
     #[error(transparent)]
     Logstore(#[from] innertrail_logstore::Error),
+    /// Nothing can listen where the metrics are to be served.
+    #[error(transparent)]
+    Metrics(#[from] crate::metrics::ListenError),
     /// A sink cannot be set up.
     #[error("sink {name}: {why}")]
     Sink {

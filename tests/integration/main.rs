@@ -13,6 +13,8 @@ mod fixtures;
 mod gate;
 mod harness;
 mod lifecycle;
+mod metrics;
 mod refusals;
 mod run;
 mod tail;
+mod tap;

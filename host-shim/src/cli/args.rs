@@ -6,6 +6,7 @@ mod agents;
 mod cloud;
 mod lifecycle;
 mod replay;
+mod live;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,7 @@ pub use lifecycle::{
     RetentionCommand, RetentionSetArgs, VerifyArgs,
 };
 pub use replay::{ReplayArgs, Where};
+pub use live::{Room, TapArgs, TopArgs};
 
 /// The configuration file that is read when none is named, in the working directory.
 pub const DEFAULT_CONFIG: &str = "innertrail.yaml";
@@ -144,6 +146,18 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Print the newest records
     Tail(TailArgs),
+    /// Watch a Logstore by the second: sources, rooms and sinks with their rates
+    ///
+    /// Reads files only, so it works beside a run and without one. On a terminal the view is drawn anew each second until
+    /// Ctrl-C; elsewhere it ends after one frame. With --format json there is one object a second.
+    Top(TopArgs),
+    /// Show a sample of what goes through a room of a running `innertrail run`
+    ///
+    /// Rooms behind the write-ahead log (logstore, passthrough, quarantine, journal, sink) are read from its files. For
+    /// source, decode, classify, redact and route the run gives samples of raw frames over a socket in the data directory,
+    /// which only its owner can open, and this process takes them through the same rooms once more. The run is never kept
+    /// waiting: what a tap does not take is left out.
+    Tap(TapArgs),
     /// Tell what each room did with one event, and why
     Explain(ExplainArgs),
     /// Print the JSON Schema of the configuration file

@@ -15,6 +15,7 @@ mod fixtures;
 mod gate;
 mod hold;
 mod improg;
+mod log;
 mod policy;
 mod proof;
 mod query;
@@ -24,6 +25,8 @@ mod retention;
 mod run;
 mod status;
 mod tail;
+mod tap;
+mod top;
 mod verify;
 
 use std::io::{self, Write};
@@ -36,7 +39,8 @@ use crate::config::{Config, ConfigError};
 use crate::exit;
 use crate::lifecycle::LifecycleError;
 use crate::setup::SetupError;
-use args::{Args, Command, GlobalArgs, LogFormat};
+use args::{Args, Command};
+pub(crate) use log::Log;
 
 /// How a command failed: decides the exit code.
 #[derive(Debug)]
@@ -110,6 +114,8 @@ pub fn main() -> ExitCode {
         Command::Proof(args) => proof::run(&args),
         Command::Query(args) => query::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Tap(args) => tap::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema => print(&Config::json_schema()),
         Command::Completions(args) => completions(&args),
@@ -172,35 +178,6 @@ pub(crate) fn print(text: &str) -> Outcome {
         out.write_all(b"\n")?;
     }
     Ok(exit::OK)
-}
-
-/// The shim's own log, on stderr.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Log {
-    json: bool,
-    quiet: bool,
-    pub(crate) verbose: bool,
-}
-
-impl Log {
-    fn new(global: &GlobalArgs) -> Self {
-        Self { json: global.log_format == LogFormat::Json, quiet: global.quiet, verbose: global.verbose > 0 }
-    }
-
-    /// One line. `error` is written even when quiet.
-    pub(crate) fn line(&self, level: &str, message: &str) {
-        if self.quiet && level != "error" {
-            return;
-        }
-        let mut err = io::stderr().lock();
-        // A log that cannot be written must not stop the pipeline.
-        let _ = if self.json {
-            let now = crate::clock::now_ms();
-            writeln!(err, "{}", serde_json::json!({ "time_ms": now, "level": level, "message": message }))
-        } else {
-            message.lines().try_for_each(|line| writeln!(err, "{level}: {}", terminal_safe(line)))
-        };
-    }
 }
 
 /// Whether stderr is a terminal on which progress can be drawn.

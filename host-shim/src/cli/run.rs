@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Format, RunArgs};
+use super::log::{About, RunLog};
 use super::{Failure, Log, Outcome, draws_progress, json_safe};
 use crate::config::{Config, Sink};
 use crate::exit;
@@ -21,7 +22,7 @@ pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     }
     let stop = stop_flag()?;
     let mut pipeline = Pipeline::open(&config)?;
-    let result = watch(&mut pipeline, &stop, log);
+    let result = watch(&mut pipeline, &stop, &config, log);
     let status = pipeline.status();
     let failed = pipeline.failed().clone();
     let undelivered = pipeline.undelivered().to_vec();
@@ -74,25 +75,39 @@ pub(super) fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, log: &Log) -> Result<(), PipelineError> {
+fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, config: &Config, log: &Log) -> Result<(), PipelineError> {
     let bar = draws_progress(log).then(progress_bar);
+    let mut run_log = RunLog::new(*log);
+    let about = |kind, name: &str, failure: Option<(&'static str, &'static str)>| About {
+        id: name.to_owned(),
+        kind,
+        of_type: config.component_type(kind, name),
+        error_type: failure.map(|(error_type, _)| error_type),
+        stage: failure.map(|(_, stage)| stage),
+    };
     let result = pipeline.run(stop, &mut |notice| match notice {
-        Notice::Note(source, note) => aside(bar.as_ref(), || log.line("warning", &format!("source {source}: {note}"))),
+        Notice::Note(source, note) => {
+            aside(bar.as_ref(), || run_log.component("warning", about("source", source, None), &note));
+        }
         Notice::State(source, state) if log.verbose => {
-            aside(bar.as_ref(), || log.line("info", &format!("source {source} is {state}")));
+            let failure = state.starts_with("failed").then_some(("reader_failed", "receiving"));
+            let message = format!("it is {state}");
+            aside(bar.as_ref(), || run_log.component("info", about("source", source, failure), &message));
         }
         Notice::State(..) => {}
         Notice::Sink(sink, state) => {
             let bad = state.starts_with("waiting") || state.starts_with("failed") || state.starts_with("held");
             if bad || log.verbose {
-                aside(bar.as_ref(), || {
-                    log.line(if bad { "warning" } else { "info" }, &format!("sink {sink} is {state}"))
-                });
+                let failure = (bad && !state.starts_with("held")).then_some(("request_failed", "sending"));
+                let level = if bad { "warning" } else { "info" };
+                let message = format!("it is {state}");
+                aside(bar.as_ref(), || run_log.component(level, about("sink", sink, failure), &message));
             }
         }
         Notice::Logstore(line) => aside(bar.as_ref(), || log.line("info", &line)),
         Notice::DiskFull(line) => aside(bar.as_ref(), || log.line("warning", &line)),
         Notice::Progress(records, bytes) => {
+            aside(bar.as_ref(), || run_log.catch_up(false));
             if let Some(bar) = &bar {
                 bar.set_position(bytes);
                 bar.set_message(format!("{records} events in the Logstore"));
@@ -102,13 +117,15 @@ fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, log: &Log) -> Result<(
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
+    run_log.catch_up(true);
     let stats = pipeline.component_stats();
     if stats.restarts > 0 {
         let text = format!(
             "the component failed: {} traps, {} deadlines, {} memory, {} contract; {} records are in quarantine for it",
             stats.traps, stats.deadlines, stats.memory, stats.contract, stats.poisoned
         );
-        log.line("warning", &text);
+        let about = about("transform", "rooms", Some(("script_failed", "processing")));
+        run_log.component("warning", about, &text);
     }
     result
 }

@@ -262,7 +262,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    fn new(format: TailFormat, snapshot: &Snapshot, dir: &Path) -> Result<Self, Failure> {
+    pub(super) fn new(format: TailFormat, snapshot: &Snapshot, dir: &Path) -> Result<Self, Failure> {
         Ok(match format {
             TailFormat::Text => Self::Text,
             TailFormat::Json => Self::Json,

@@ -102,6 +102,9 @@ mod tests {
             definition["oneOf"].as_array().into_iter().flatten().for_each(|variant| walk(variant, &mut missing));
         }
         // These have no default: without them there is no such restriction, question or folder.
-        assert_eq!(missing, ["account: default", "actiontrail: default", "region: default", "cache_dir: default"]);
+        assert_eq!(
+            missing,
+            ["account: default", "actiontrail: default", "metrics: default", "region: default", "cache_dir: default"]
+        );
     }
 }

@@ -31,7 +31,7 @@ pub use error::{ConfigError, Finding, Position};
 pub(crate) use error::{nearest, printable, shown};
 pub use interpolate::Lookup;
 pub use schema::{
-    Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Immutable, Interrupt, Logstore,
+    Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Immutable, Interrupt, Logstore, Metrics,
     ObjectNames, Plugin, Redact, Route, Source, UnsupportedProducts,
 };
 pub use sinks::Sink;
@@ -104,6 +104,7 @@ impl Config {
             logstore: Logstore::default(),
             plugin: Plugin::default(),
             gate: Gate::default(),
+            metrics: None,
         })
     }
 
@@ -112,6 +113,17 @@ impl Config {
         for source in self.sources.values_mut() {
             source.set_follow(false);
         }
+    }
+
+    /// The `type:` of a `source` or a `sink`; `innertrail` for the rooms between them.
+    #[must_use]
+    pub(crate) fn component_type(&self, kind: &str, name: &str) -> String {
+        let value = match kind {
+            "source" => self.sources.get(name).map(serde_json::to_value),
+            "sink" => self.sinks.get(name).map(serde_json::to_value),
+            _ => return "innertrail".to_owned(),
+        };
+        value.and_then(Result::ok).and_then(|value| value["type"].as_str().map(str::to_owned)).unwrap_or_default()
     }
 
     /// Name of the dedicated Logstore: `innertrail_<trail>`.

@@ -28,6 +28,8 @@ pub(super) const ENDPOINT: &str = "^(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?/?$";
 pub(super) const URL: &str = "^https?://[^@\\s\\u0000-\\u001f\\u007f]+$";
 /// Where to connect: host and port.
 pub(super) const ADDRESS: &str = "^[A-Za-z0-9.:\\[\\]-]+:[0-9]+$";
+/// Where to listen: an IP address and a port.
+pub(super) const LISTEN: &str = "^[0-9A-Fa-f.:\\[\\]]+:[0-9]+$";
 /// Where a stream begins.
 pub(super) const FROM: &str = "^(begin|end|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$";
 /// A day.
@@ -83,6 +85,10 @@ pub(super) fn rule(pattern: &str) -> Option<Rule> {
         ENDPOINT => (is_endpoint, "a host name such as `cn-hangzhou.log.aliyuncs.com`, without path, user or query"),
         URL => (is_url, "`http://` or `https://`, a host, a port and a path, without user and password"),
         ADDRESS => (is_address, "`host:port` or `ip:port`"),
+        LISTEN => (
+            |text| text.parse::<std::net::SocketAddr>().is_ok(),
+            "an IP address and a port, such as `127.0.0.1:9598` or `[::1]:9598`",
+        ),
         FROM => (is_from, "`begin`, `end`, or a time such as `2026-11-01T00:00:00Z`"),
         DAY => (|text| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok(), "a day: `YYYY-MM-DD`"),
         PREFIX => (|text| !text.contains(|c: char| c.is_ascii_control()), "text without control characters"),
@@ -163,7 +169,7 @@ mod tests {
     #[test]
     fn examples_of_every_pattern() {
         let long = "0a".repeat(32);
-        let table: [(&str, &[&str], &[&str]); 18] = [
+        let table: [(&str, &[&str], &[&str]); 19] = [
             (TRAIL, &["ab", "oss-audit", "a_1"], &["", "a", "1ab", "Ab", "ab-", "ab_", "a b", "aé", "-ab", "ab\n"]),
             (DIGITS, &["0", "1000000000000001"], &["", "1 ", "1e3", "-1", "१"]),
             (REGION, &["cn-hangzhou"], &["", "CN", "cn_hangzhou"]),
@@ -184,6 +190,11 @@ mod tests {
                 &["", "a:1", "http://", "http://u:p@a/", "http://a b"],
             ),
             (ADDRESS, &["127.0.0.1:80", "[::1]:80", "link.example:443"], &["", "a", "a:", ":1", "u@a:1", "http://a:1"]),
+            (
+                LISTEN,
+                &["127.0.0.1:9598", "[::1]:0", "0.0.0.0:80"],
+                &["", "9598", ":9598", "localhost:9598", "127.0.0.1", "127.0.0.1:65536", "::1:80:90:zz"],
+            ),
             (
                 FROM,
                 &["begin", "end", "2026-11-01T00:00:00Z", "2026-11-01T08:00:00+08:00"],

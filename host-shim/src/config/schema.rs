@@ -76,6 +76,11 @@ pub struct Config {
     /// The gate, through which an agent sends its own events.
     #[serde(default)]
     pub gate: Gate,
+
+    /// What `innertrail run` tells of itself over HTTP, for Prometheus and its kin. Without it nothing listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Metrics")]
+    pub metrics: Option<Metrics>,
 }
 
 /// Where operation logs come from.
@@ -295,6 +300,22 @@ pub enum Interrupt {
 pub struct Gate {
     /// Encoding of the events on standard input and output.
     pub codec: GateCodec,
+}
+
+/// Where `/metrics` and `/health` are served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// IP address and port to listen on; port 0 takes a free one and says which. There is no password and no TLS: an
+    /// address that is not of this machine alone shows names and counts, never an event, to whoever reaches it.
+    #[schemars(length(max = 64), regex(pattern = pattern::LISTEN))]
+    pub listen: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9598".to_owned() }
+    }
 }
 
 /// Encoding of events between an agent and the gate.

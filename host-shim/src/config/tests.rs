@@ -133,6 +133,7 @@ sinks:
     max_request_bytes: 65536
   files: { type: spool, dir: ./spool, prefix: audit, encoding: ecs, rotate_bytes: 1048576, keep_hours: 48 }
   out: { type: stdout, encoding: ocsf }
+metrics: { listen: "[::1]:9598" }
 "#;
 
 #[test]

@@ -4,6 +4,7 @@
 //! One transaction is on its way at a time, and the writer travels with it: whoever needs the writer waits for its return.
 //! It must never let two transactions overtake each other, and never say that something is durable before it is.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::Instant;
@@ -12,6 +13,7 @@ use innertrail_logstore::{Committed, Error, State, Transaction, Writer};
 
 use super::{Event, Pipeline, PipelineError};
 use crate::clock;
+use crate::metrics::Board;
 use crate::notice::Notice;
 use crate::status::SOURCE;
 
@@ -39,13 +41,17 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread. It ends when this is dropped. `events` hears of every return.
-    pub(super) fn start(writer: Writer, events: Sender<Event>) -> std::io::Result<Self> {
+    /// Starts the thread. It ends when this is dropped. `events` hears of every return, `board` of how long it took.
+    pub(super) fn start(writer: Writer, events: Sender<Event>, board: Option<Arc<Board>>) -> std::io::Result<Self> {
         let (jobs, inbox) = channel::<Job>();
         let (outbox, done) = channel();
         thread::Builder::new().name("committer".to_owned()).spawn(move || {
             for Job { mut writer, txn, now_us } in inbox {
+                let begun = Instant::now();
                 let result = writer.commit(txn, now_us);
+                if let (Some(board), Ok(_)) = (&board, &result) {
+                    board.committed(begun.elapsed());
+                }
                 if outbox.send(Returned { writer, result }).is_err() || events.send(Event::Committed).is_err() {
                     return;
                 }

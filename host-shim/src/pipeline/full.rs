@@ -34,6 +34,7 @@ impl Pipeline {
         self.pause_sources(free, tell)?;
         while self.short_of_room().is_some() {
             self.wait(LOOK_AGAIN)?;
+            self.show();
             // Retention goes on, and may make the room that is missing.
             self.look_after(clock::now_us(), tell)?;
         }

@@ -131,6 +131,11 @@ impl Sinks {
         told
     }
 
+    /// The reports as they were looked at last.
+    pub(crate) fn said(&self) -> &BTreeMap<String, Said> {
+        &self.said
+    }
+
     /// Whether every sink has taken what is before `end`, or is given up.
     pub(crate) fn done(&mut self, end: u64) -> bool {
         let mut done = true;

@@ -1,0 +1,79 @@
+//! The options of what looks at a running pipeline: `top`, `tap`.
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::{DataDirArg, Format, TailFormat};
+
+/// Options of `top`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct TopArgs {
+    /// Where the Logstore is.
+    #[command(flatten)]
+    pub data: DataDirArg,
+    /// End after the first frame, which takes a second; so does standard output that is no terminal, with text
+    #[arg(long)]
+    pub once: bool,
+    /// Form of a frame: lines, or one JSON object
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// Options of `tap`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct TapArgs {
+    /// The room
+    #[arg(value_enum, value_name = "ROOM")]
+    pub room: Room,
+    /// Where the Logstore is.
+    #[command(flatten)]
+    pub data: DataDirArg,
+    /// Most records that are shown in an interval; what comes beyond is left out
+    #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// Length of the interval in milliseconds
+    #[arg(short, long, value_name = "MS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(50..=60_000))]
+    pub interval: u32,
+    /// End after so many records
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// End after so many seconds
+    #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: Option<u64>,
+    /// Show only what this source gave; for `sink`, only what this sink has taken
+    #[arg(long, value_name = "NAME")]
+    pub component: Option<String>,
+    /// Form of the records
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: TailFormat,
+    /// Show secrets of `source`, `decode` and `classify` as they came
+    ///
+    /// These rooms stand before the one that masks. Without this option what the redact room masks is masked here too,
+    /// because what is on a terminal ends in scroll-back, screenshots and tickets, where nothing masks it any more.
+    #[arg(long)]
+    pub unmasked: bool,
+}
+
+/// A room of the way of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Room {
+    /// What sources gave, before it was understood
+    Source,
+    /// Whether it could be decoded
+    Decode,
+    /// What it is: family, actor, action, resource, outcome
+    Classify,
+    /// What was masked
+    Redact,
+    /// Where it goes, and why
+    Route,
+    /// What became durable in the dedicated Logstore
+    Logstore,
+    /// What passed untouched
+    Passthrough,
+    /// What was refused or could not be decoded
+    Quarantine,
+    /// What was done to the Logstore
+    Journal,
+    /// What a sink's receiver has taken
+    Sink,
+}

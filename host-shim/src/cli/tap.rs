@@ -1,0 +1,286 @@
+//! `innertrail tap`: a sample of what goes through a room of a running process.
+//!
+//! Behind the write-ahead log it reads files. In front of it the run gives raw frames (`crate::tap`), and this process
+//! takes them through the same rooms once more. It must never show what the redact room masks, unless told to, and never
+//! keep the run waiting.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use innertrail_logstore::consumer::{Cursor, Groups, Reader, ReaderOptions};
+use innertrail_logstore::row::RowRef;
+use innertrail_logstore::{Snapshot, Store};
+use innertrail_query::terminal_safe;
+use innertrail_sink::delivery::group_name;
+use serde_json::{Value, json};
+
+use super::args::{Room, TailFormat, TapArgs};
+use super::tail::{Form, SLICE, expired, failed, pull};
+use super::{Failure, Outcome, explain, json_safe, run};
+use crate::exit;
+use crate::runtime::Transform;
+use crate::runtime::wit::transform::{Batch, Codec, Encoding, Frame, Provenance};
+use crate::tap::{Sample, Told, connect};
+
+/// Bytes read from a store at a time.
+const PAGE_BYTES: usize = 8 << 20;
+
+pub(super) fn run(args: &TapArgs) -> Outcome {
+    let pace = Pace::new(args, run::stop_flag()?);
+    match args.room {
+        Room::Logstore => stored(args, Store::Log, pace),
+        Room::Passthrough => stored(args, Store::Passthrough, pace),
+        Room::Quarantine => stored(args, Store::Quarantine, pace),
+        Room::Journal => stored(args, Store::Journal, pace),
+        Room::Sink => taken(args, pace),
+        room => inside(args, room, pace),
+    }
+}
+
+/// How much may be shown, and until when.
+struct Pace {
+    limit: u32,
+    interval: Duration,
+    begun: Instant,
+    used: u32,
+    left: Option<u64>,
+    until: Option<Instant>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Pace {
+    fn new(args: &TapArgs, stop: Arc<AtomicBool>) -> Self {
+        let begun = Instant::now();
+        let until = args.seconds.map(|seconds| begun + Duration::from_secs(seconds));
+        let interval = Duration::from_millis(args.interval.into());
+        Self { limit: args.limit, interval, begun, used: 0, left: args.count, until, stop }
+    }
+
+    fn is_over(&self) -> bool {
+        let late = self.until.is_some_and(|until| Instant::now() >= until);
+        late || self.left == Some(0) || self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing more may be shown now.
+    fn is_spent(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.begun) >= self.interval {
+            (self.begun, self.used) = (now, 0);
+        }
+        self.used >= self.limit || self.left == Some(0)
+    }
+
+    /// Whether one more may be shown now; it counts as shown then.
+    fn admit(&mut self, now: Instant) -> bool {
+        if self.is_spent(now) {
+            return false;
+        }
+        self.used += 1;
+        self.left = self.left.map(|left| left - 1);
+        true
+    }
+}
+
+/// What becomes durable in a store from now on.
+fn stored(args: &TapArgs, store: Store, mut pace: Pace) -> Outcome {
+    if args.component.is_some() {
+        return Err(Failure::Usage(anyhow!("--component is for rooms before the Logstore, and for `sink`")));
+    }
+    let (mut reader, mut form) = open(args, store)?;
+    if connect(&args.data.data_dir).is_err() {
+        eprintln!("note: no run answers in {}; waiting for records", args.data.data_dir.display());
+    }
+    let mut next = reader.end(store);
+    while !pace.is_over() {
+        let came = reader.wait(next, SLICE).or_else(|e| expired(&e).map(|_| true).ok_or(e)).map_err(failed)?;
+        if came {
+            let end = reader.end(store);
+            show(&mut reader, next, end, &mut form, &mut pace)?;
+            next = end;
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// What a sink's receiver takes from now on: where its position moves, there are the records.
+fn taken(args: &TapArgs, mut pace: Pace) -> Outcome {
+    let Some(name) = &args.component else {
+        return Err(Failure::Usage(anyhow!("name the sink with --component NAME")));
+    };
+    let (mut reader, mut form) = open(args, Store::Log)?;
+    let groups = Groups::open(&args.data.data_dir).map_err(|e| Failure::Usage(e.into()))?;
+    let position = || groups.get(&group_name(name)).map(|group| group.cursor);
+    let mut from = position().map_err(|e| Failure::Usage(anyhow!("no sink {name} has run here: {e}")))?;
+    while !pace.is_over() {
+        std::thread::sleep(SLICE);
+        let now = position().map_err(failed)?;
+        if let (Some(before), Some(after)) = (from, now)
+            && after.seq() > before.seq()
+        {
+            reader.refresh().map_err(failed)?;
+            show(&mut reader, before, after, &mut form, &mut pace)?;
+        }
+        from = now;
+    }
+    Ok(exit::OK)
+}
+
+fn open(args: &TapArgs, store: Store) -> Result<(Reader, Form), Failure> {
+    if args.format == TailFormat::NativeJson && store != Store::Log {
+        return Err(Failure::Usage(anyhow!("--format native_json is for the dedicated Logstore; use json")));
+    }
+    let dir = &args.data.data_dir;
+    let reader = Reader::open(dir, ReaderOptions::default()).map_err(|e| Failure::Usage(e.into()))?;
+    let form = Form::new(args.format, reader.snapshot(), dir)?;
+    Ok((reader, form))
+}
+
+/// Records from `from` to `end`, as far as they may be shown; the others are passed over.
+fn show(reader: &mut Reader, from: Cursor, end: Cursor, form: &mut Form, pace: &mut Pace) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let wanted = usize::try_from(pace.limit).unwrap_or(usize::MAX);
+    let mut from = from;
+    let page = pull(reader, &mut from, (wanted, PAGE_BYTES))?;
+    for row in page.rows.iter().filter(|row| row.seq < end.seq()) {
+        if pace.admit(Instant::now()) {
+            form.write(reader.snapshot().layout(), row, &mut out)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// What goes through a room before the write-ahead log.
+fn inside(args: &TapArgs, room: Room, mut pace: Pace) -> Outcome {
+    if args.format == TailFormat::NativeJson {
+        return Err(Failure::Usage(anyhow!("--format native_json is for the dedicated Logstore; use json")));
+    }
+    let dir = &args.data.data_dir;
+    let snapshot = Snapshot::open(dir).map_err(|e| Failure::Usage(e.into()))?;
+    let stream = connect(dir).map_err(|e| {
+        let dir = dir.display();
+        Failure::Runtime(anyhow!("no run answers in {dir}: {e}; start `innertrail run` there, or name its --data-dir"))
+    })?;
+    stream.set_read_timeout(Some(SLICE))?;
+    let mut rooms = Rooms { transform: explain::last_transform(&snapshot, dir)?, room, unmasked: args.unmasked };
+    let (mut lines, mut line) = (BufReader::new(stream), Vec::new());
+    while !pace.is_over() {
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => {
+                eprintln!("note: the run has ended");
+                break;
+            }
+            Ok(_) => {}
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => continue,
+            Err(e) => return Err(e.into()),
+        }
+        let told = serde_json::from_slice(&line);
+        line.clear();
+        let Ok(Told::Sample(sample)) = told else { continue };
+        let wanted = args.component.as_ref().is_none_or(|name| *name == sample.source);
+        if !wanted || pace.is_spent(Instant::now()) {
+            continue;
+        }
+        for told in rooms.tell(&sample) {
+            if pace.admit(Instant::now()) {
+                write(args.format, &sample, &told)?;
+            }
+        }
+    }
+    Ok(exit::OK)
+}
+
+fn write(format: TailFormat, sample: &Sample, told: &Value) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if format == TailFormat::Text {
+        let place = format!("{}  {}@{}", sample.source, sample.origin, sample.offset);
+        writeln!(out, "{}  {}", terminal_safe(&place), terminal_safe(&told.to_string()))?;
+    } else {
+        let line = json!({ "source": sample.source, "origin": sample.origin, "offset": sample.offset, "told": told });
+        writeln!(out, "{}", json_safe(&line.to_string()))?;
+    }
+    Ok(out.flush()?)
+}
+
+/// The rooms once more, in this process.
+struct Rooms {
+    transform: Transform,
+    room: Room,
+    unmasked: bool,
+}
+
+impl Rooms {
+    /// What the room says of each record of a frame.
+    fn tell(&mut self, sample: &Sample) -> Vec<Value> {
+        let raw = sample.bytes();
+        match self.walk(sample, &raw) {
+            Ok(told) => told,
+            Err(why) => {
+                let at = format!("{}@{}", sample.origin, sample.offset);
+                eprintln!("note: the component failed on a sample at {}: {}", terminal_safe(&at), terminal_safe(&why));
+                if let Err(e) = self.transform.reopen() {
+                    eprintln!("note: it does not start again: {}", terminal_safe(&e.to_string()));
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn walk(&mut self, sample: &Sample, raw: &[u8]) -> Result<Vec<Value>, String> {
+        let frames = [frame(raw, sample.offset, sample.seen())];
+        let batch = batch(sample, raw, &frames);
+        if self.room == Room::Redact || self.unmasked {
+            let told = self.explain(&batch)?;
+            return Ok(match self.room {
+                Room::Source => vec![shown(raw)],
+                room => told.iter().map(|told| told[key(room)].clone()).collect(),
+            });
+        }
+        let routed = self.transform.run(&batch, Encoding::Row).map_err(|e| e.to_string())?;
+        let (mut start, mut out) = (0, Vec::new());
+        for entry in &routed.entries {
+            let row = routed.data.get(start..entry.end as usize).unwrap_or_default();
+            start = entry.end as usize;
+            // What is stored is masked, so the rooms are asked about that.
+            let payload = RowRef::parse(row).map_err(|e| e.to_string())?.payload().to_vec();
+            out.push(match self.room {
+                Room::Source => shown(&payload),
+                room => {
+                    let frames = [frame(&payload, sample.offset, sample.seen())];
+                    let told = self.explain(&self::batch(sample, &payload, &frames))?;
+                    told.first().map(|told| told[key(room)].clone()).unwrap_or_default()
+                }
+            });
+        }
+        Ok(out)
+    }
+
+    fn explain(&mut self, batch: &Batch<'_>) -> Result<Vec<Value>, String> {
+        let told = self.transform.explain(batch).map_err(|e| e.to_string())?;
+        serde_json::from_str(&told).map_err(|e| e.to_string())
+    }
+}
+
+fn frame(bytes: &[u8], offset: u64, fault: Option<crate::runtime::wit::transform::Fault>) -> Frame {
+    Frame { end: u32::try_from(bytes.len()).unwrap_or(u32::MAX), offset, fault }
+}
+
+fn batch<'a>(sample: &'a Sample, data: &'a [u8], frames: &'a [Frame]) -> Batch<'a> {
+    let (source, origin) = (sample.source.as_str(), sample.origin.as_str());
+    let provenance = Provenance::OwnSource;
+    Batch { provenance, source, origin, codec: Codec::Actiontrail, data, frames, sealed: &[] }
+}
+
+fn shown(bytes: &[u8]) -> Value {
+    json!({ "bytes": bytes.len(), "event": String::from_utf8_lossy(bytes) })
+}
+
+fn key(room: Room) -> &'static str {
+    match room {
+        Room::Decode => "decode",
+        Room::Classify => "classify",
+        Room::Redact => "redact",
+        _ => "route",
+    }
+}

@@ -1,0 +1,29 @@
+//! Hands the board of `/metrics` a copy of what is known, now and then.
+//!
+//! Must never do anything where no metrics are configured, and never wait.
+
+use super::Pipeline;
+use crate::lag;
+use crate::lifecycle;
+use crate::metrics::Shown;
+
+impl Pipeline {
+    /// The loop turned; a new copy when it is time and the writer is here.
+    pub(super) fn show(&mut self) {
+        let Some(board) = self.board.clone() else { return };
+        board.turned();
+        if !board.is_due() {
+            return;
+        }
+        let checkpoint =
+            self.committer.writer().map(|writer| String::from_utf8_lossy(writer.checkpoint()).into_owned());
+        let (Some(state), Some(checkpoint)) = (self.committer.state(), checkpoint) else { return };
+        board.show(Shown {
+            status: self.status(),
+            life: lifecycle::State::read(state).ok().flatten(),
+            newest: lag::newest(state),
+            sinks: self.sinks.said().clone(),
+            checkpoint,
+        });
+    }
+}

@@ -1,0 +1,119 @@
+//! The thread that writes samples to whoever listens.
+//!
+//! Must never wait for a listener: one that does not read misses samples.
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::{Copied, Told};
+
+/// Listeners at a time.
+const MOST: usize = 8;
+/// How long a listener or the end may wait to be noticed.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often a sign of life is sent, which finds listeners that are gone.
+const SIGN: Duration = Duration::from_secs(1);
+
+pub(super) struct Serve {
+    listener: UnixListener,
+    inbox: Receiver<Copied>,
+    listeners: Arc<AtomicUsize>,
+    dropped: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    clients: Vec<Client>,
+}
+
+/// A listener, and what it has not taken yet of the last line.
+struct Client {
+    stream: UnixStream,
+    rest: Vec<u8>,
+}
+
+/// What became of a line.
+enum Sent {
+    Taken,
+    Missed,
+    Gone,
+}
+
+impl Serve {
+    pub(super) fn new(
+        listener: UnixListener,
+        inbox: Receiver<Copied>,
+        listeners: Arc<AtomicUsize>,
+        dropped: Arc<AtomicU64>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        Self { listener, inbox, listeners, dropped, stop, clients: Vec::new() }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut signed = Instant::now();
+        while !self.stop.load(Ordering::Relaxed) {
+            self.accept();
+            match self.inbox.recv_timeout(LOOK) {
+                Ok(copied) => self.send(&Told::Sample(copied.sample())),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if signed.elapsed() >= SIGN {
+                signed = Instant::now();
+                self.send(&Told::Dropped(self.dropped.load(Ordering::Relaxed)));
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            if self.clients.len() < MOST && stream.set_nonblocking(true).is_ok() {
+                self.clients.push(Client { stream, rest: Vec::new() });
+            }
+        }
+        self.listeners.store(self.clients.len(), Ordering::Relaxed);
+    }
+
+    fn send(&mut self, told: &Told) {
+        let Ok(mut line) = serde_json::to_vec(told) else { return };
+        line.push(b'\n');
+        let dropped = &self.dropped;
+        self.clients.retain_mut(|client| match client.send(&line) {
+            Sent::Taken => true,
+            Sent::Missed => {
+                dropped.fetch_add(u64::from(matches!(told, Told::Sample(_))), Ordering::Relaxed);
+                true
+            }
+            Sent::Gone => false,
+        });
+    }
+}
+
+impl Client {
+    fn send(&mut self, line: &[u8]) -> Sent {
+        match self.flush() {
+            Sent::Taken => {}
+            other => return other,
+        }
+        self.rest.extend_from_slice(line);
+        match self.flush() {
+            Sent::Gone => Sent::Gone,
+            _ => Sent::Taken,
+        }
+    }
+
+    fn flush(&mut self) -> Sent {
+        while !self.rest.is_empty() {
+            match self.stream.write(&self.rest) {
+                Ok(0) => return Sent::Gone,
+                Ok(n) => drop(self.rest.drain(..n)),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Sent::Missed,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Sent::Gone,
+            }
+        }
+        Sent::Taken
+    }
+}
