@@ -5,8 +5,8 @@
 mod agents;
 mod cloud;
 mod lifecycle;
-mod replay;
 mod live;
+mod replay;
 
 use std::path::{Path, PathBuf};
 
@@ -23,8 +23,8 @@ pub use lifecycle::{
     CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
     RetentionCommand, RetentionSetArgs, VerifyArgs,
 };
-pub use replay::{ReplayArgs, Where};
 pub use live::{Room, TapArgs, TopArgs};
+pub use replay::{ReplayArgs, Where};
 
 /// The configuration file that is read when none is named, in the working directory.
 pub const DEFAULT_CONFIG: &str = "innertrail.yaml";
