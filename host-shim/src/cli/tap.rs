@@ -168,7 +168,7 @@ fn inside(args: &TapArgs, room: Room, mut pace: Pace) -> Outcome {
     while !pace.is_over() {
         match lines.read_until(b'\n', &mut line) {
             Ok(0) => {
-                eprintln!("note: the run has ended");
+                eprintln!("note: the run has ended, or has too many taps");
                 break;
             }
             Ok(_) => {}

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::{Copied, Told};
 
-/// Listeners at a time.
-const MOST: usize = 8;
+/// Listeners at a time. One that is gone keeps its place for up to two seconds, so there are more than anybody needs.
+const MOST: usize = 64;
 /// How long a listener or the end may wait to be noticed.
 const LOOK: Duration = Duration::from_millis(100);
 /// How often a sign of life is sent, which finds listeners that are gone.
