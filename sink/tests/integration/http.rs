@@ -11,7 +11,7 @@ use innertrail_sink::encode::Encoding;
 use innertrail_sink::http::{Body, Header, HeaderError, Http, HttpConfig, HttpError, Reference};
 use innertrail_sink::{Batch, Refused, Sender};
 
-use crate::receivers::events;
+use crate::http_double::events;
 use crate::support::{layout, logstore, records};
 
 /// A request as it came: its head's lines in lower case, its body.

@@ -19,10 +19,11 @@ use innertrail_sink::http::Body;
 use innertrail_sink::vector::Compression;
 
 use crate::conservation::{Parked, drained, impatient, sink};
-use crate::contract::{Answer, Contract};
-use crate::oracle::{Claims, judge, shared_form};
+use crate::contract::{Answer, Contract, shared_form};
+use crate::http_double::{Claims, HttpServer, Keep, events, spooled};
+use crate::oracle::judge;
 use crate::proxy::{Proxy, Weather};
-use crate::receivers::{HttpServer, Keep, events, http_sender, spool_sender, spooled, vector_sender};
+use crate::receivers::{http_sender, spool_sender, vector_sender};
 use crate::support::{NOW, append, place, writer};
 
 const ROLE: &str = "INNERTRAIL_SINK_TEST_ROLE";

@@ -2,24 +2,21 @@
 #![allow(clippy::unwrap_used)]
 
 mod conservation;
-mod contract;
 mod delivery;
-mod double;
 mod ecs_schema;
 mod encodings;
 mod fixture_records;
 mod forward;
-mod forward_double;
 mod http;
 mod kills;
 mod ocsf_schema;
 mod oracle;
 mod otlp;
-mod otlp_double;
 mod otlp_tls;
 mod programs;
-mod proxy;
 mod receivers;
 mod schemas;
 mod support;
 mod vector;
+
+use innertrail_test_agents::{contract, double, forward_double, http_double, otlp_double, proxy};

@@ -4,22 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use innertrail_plugin::event::{LogEvent, NestingLimit, native_json};
 use innertrail_sink::Batch;
 use innertrail_sink::encode::{Encoder, Encoding};
 use serde_json::Value;
 
+use crate::http_double::Claims;
 use crate::support::records;
-
-/// What a receiver got, in order: every event in the form that all protocols share.
-pub(crate) type Claims = Vec<Value>;
-
-/// The shared form of an event that came as protobuf.
-pub(crate) fn shared_form(event: &LogEvent) -> Value {
-    let mut json = vec![];
-    native_json::encode(event, NestingLimit::VECTOR, &mut json).unwrap();
-    serde_json::from_slice(&json).unwrap()
-}
 
 /// What the oracle found out.
 #[derive(Debug)]

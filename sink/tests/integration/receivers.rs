@@ -1,13 +1,10 @@
 //! One receiver for each protocol, with what it claims to have got.
 //! It must never claim what it has not answered for, nor answer before it has claimed.
 
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use innertrail_sink::Sender;
@@ -17,8 +14,8 @@ use innertrail_sink::spool::{Spool, SpoolConfig};
 use innertrail_sink::stdout::Stream;
 use innertrail_sink::vector::{Compression, Vector, VectorConfig};
 
-use crate::contract::{Answer, Contract};
-use crate::oracle::{Claims, shared_form};
+use crate::contract::{Answer, Contract, shared_form};
+use crate::http_double::{Claims, HttpServer, Mood, events, spooled};
 use crate::proxy::Proxy;
 
 /// A receiver of one protocol.
@@ -33,26 +30,7 @@ pub(crate) trait Receiver {
     fn moody(&self, one_in: u64);
 }
 
-/// Decides when a receiver is in the mood to refuse.
-#[derive(Default)]
-pub(crate) struct Mood {
-    one_in: AtomicU64,
-    count: AtomicU64,
-}
-
-impl Mood {
-    fn refuses(&self) -> bool {
-        let one_in = self.one_in.load(Relaxed);
-        // A multiplier without a pattern that batches could follow.
-        one_in > 0
-            && (self.count.fetch_add(1, Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33).is_multiple_of(one_in)
-    }
-}
-
 type Got = Arc<Mutex<Claims>>;
-/// Keeps what was got before it is answered for.
-pub(crate) type Keep = Arc<dyn Fn(Claims) + Send + Sync>;
-
 pub(crate) struct ToVector {
     _server: Contract,
     proxy: Proxy,
@@ -95,7 +73,7 @@ impl Receiver for ToVector {
         Some(&self.proxy)
     }
     fn moody(&self, one_in: u64) {
-        self.mood.one_in.store(one_in, Relaxed);
+        self.mood.refuse_one_in(one_in);
     }
 }
 
@@ -134,89 +112,8 @@ impl Receiver for ToHttp {
         Some(&self.proxy)
     }
     fn moody(&self, one_in: u64) {
-        self.server.mood.one_in.store(one_in, Relaxed);
+        self.server.mood.refuse_one_in(one_in);
     }
-}
-
-/// One request after the other on each connection.
-pub(crate) struct HttpServer {
-    pub(crate) address: SocketAddr,
-    mood: Arc<Mood>,
-    stop: Arc<AtomicBool>,
-}
-
-impl HttpServer {
-    pub(crate) fn new(keep: Keep) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (mood, stop) = (Arc::<Mood>::default(), Arc::<AtomicBool>::default());
-        let shared = (keep, Arc::clone(&mood), Arc::clone(&stop));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (keep, mood, stop) = shared.clone();
-                if stop.load(Relaxed) {
-                    return;
-                }
-                thread::spawn(move || while exchange(stream.as_ref().unwrap(), &keep, &mood).is_ok() {});
-            }
-        });
-        Self { address, mood, stop }
-    }
-}
-
-impl Drop for HttpServer {
-    fn drop(&mut self) {
-        self.stop.store(true, Relaxed);
-        let _woken = TcpStream::connect(self.address);
-    }
-}
-
-fn exchange(stream: &TcpStream, keep: &Keep, mood: &Mood) -> io::Result<()> {
-    let body = request(stream)?;
-    let refused = mood.refuses();
-    if !refused {
-        keep(events(&body));
-    }
-    let status = if refused { "503 Service Unavailable\r\nretry-after: 0" } else { "200 OK" };
-    let mut stream = stream;
-    write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")
-}
-
-/// The decompressed body of one request.
-pub(crate) fn request(stream: &TcpStream) -> io::Result<Vec<u8>> {
-    let mut reader = BufReader::new(stream);
-    let (mut length, mut gzip) = (0, false);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let line = line.trim().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        gzip |= line == "content-encoding: gzip";
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    if gzip {
-        let mut plain = vec![];
-        flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain)?;
-        body = plain;
-    }
-    Ok(body)
-}
-
-/// The events of an array, or of lines.
-pub(crate) fn events(body: &[u8]) -> Claims {
-    if body.starts_with(b"[") {
-        return serde_json::from_slice(body).unwrap();
-    }
-    assert!(body.ends_with(b"\n"), "a broken line");
-    body.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()
 }
 
 pub(crate) struct ToSpool {
@@ -232,15 +129,6 @@ impl ToSpool {
 /// A spool that rotates often.
 pub(crate) fn spool_sender(dir: &Path) -> Box<dyn Sender> {
     Box::new(Spool::open(SpoolConfig { rotate_bytes: 100_000, ..SpoolConfig::of(dir) }).unwrap())
-}
-
-/// Every whole line of every file, in order of names. What a tailer would not take yet is not claimed.
-pub(crate) fn spooled(dir: &Path) -> Claims {
-    let mut paths: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|e| e == "ndjson"));
-    paths.sort();
-    let whole = |bytes: Vec<u8>| bytes[..bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)].to_vec();
-    paths.iter().map(|path| whole(fs::read(path).unwrap())).filter(|b| !b.is_empty()).flat_map(|b| events(&b)).collect()
 }
 
 impl Receiver for ToSpool {
@@ -292,6 +180,6 @@ impl Receiver for ToStream {
         events(&self.got.lock().unwrap())
     }
     fn moody(&self, one_in: u64) {
-        self.mood.one_in.store(one_in, Relaxed);
+        self.mood.refuse_one_in(one_in);
     }
 }

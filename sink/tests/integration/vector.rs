@@ -13,8 +13,7 @@ use innertrail_sink::{Batch, Record, Refused, Sender};
 use serde_json::json;
 
 use crate::conservation::{Parked, drained, impatient, sink};
-use crate::contract::{Answer, Contract};
-use crate::oracle::shared_form;
+use crate::contract::{Answer, Contract, shared_form};
 use crate::support::{layout, logstore, marked, records};
 
 type Got = Arc<Mutex<Vec<Vec<u64>>>>;

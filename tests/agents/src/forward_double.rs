@@ -16,17 +16,17 @@ type Entry = (u32, u32, Vec<(Value, Value)>);
 
 /// A message as it was understood.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    pub(crate) tag: String,
-    pub(crate) chunk: String,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) compressed: bool,
+pub struct Seen {
+    pub tag: String,
+    pub chunk: String,
+    pub entries: Vec<Entry>,
+    pub compressed: bool,
     /// Bytes of the entries, before compression.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Mood {
+pub enum Mood {
     Ack,
     /// An ack with other members beside it.
     AckAmongOthers,
@@ -48,43 +48,51 @@ pub(crate) enum Mood {
 
 /// What the handshake of the receiver is.
 #[derive(Debug, Clone)]
-pub(crate) struct Guard {
-    pub(crate) key: &'static str,
-    pub(crate) user: Option<(&'static str, &'static str)>,
-    pub(crate) hostname: &'static str,
+pub struct Guard {
+    pub key: &'static str,
+    pub user: Option<(&'static str, &'static str)>,
+    pub hostname: &'static str,
     /// Proves with this key instead of its own.
-    pub(crate) proves_with: Option<&'static str>,
+    pub proves_with: Option<&'static str>,
 }
 
-pub(crate) struct Receiver {
+pub struct Receiver {
     listener: Listener,
-    pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
-    pub(crate) faults: Arc<Mutex<Vec<String>>>,
+    pub seen: Arc<Mutex<Vec<Seen>>>,
+    pub faults: Arc<Mutex<Vec<String>>>,
     mood: Arc<Mutex<Mood>>,
 }
 
 impl Receiver {
-    pub(crate) fn start(mood: Mood, guard: Option<Guard>) -> Self {
-        Self::wrapped(mood, guard, |stream| Box::new(stream))
+    pub fn start(mood: Mood, guard: Option<Guard>) -> Self {
+        Self::wrapped(0, mood, guard, |stream| Box::new(stream), |_| {})
+    }
+
+    /// The same on this port, 0 for any that is free; `keep` has each message before it is acknowledged.
+    pub fn on(port: u16, mood: Mood, keep: impl Fn(&Seen) + Send + Sync + 'static) -> Self {
+        Self::wrapped(port, mood, None, |stream| Box::new(stream), keep)
     }
 
     /// The same over TLS.
-    pub(crate) fn secure(mood: Mood, guard: Option<Guard>, config: Arc<rustls::ServerConfig>) -> Self {
-        Self::wrapped(mood, guard, move |stream| {
+    pub fn secure(mood: Mood, guard: Option<Guard>, config: Arc<rustls::ServerConfig>) -> Self {
+        let wrap = move |stream| {
             let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            Box::new(rustls::StreamOwned::new(session, stream))
-        })
+            Box::new(rustls::StreamOwned::new(session, stream)) as Box<dyn Stream>
+        };
+        Self::wrapped(0, mood, guard, wrap, |_| {})
     }
 
     fn wrapped(
+        port: u16,
         mood: Mood,
         guard: Option<Guard>,
         wrap: impl Fn(TcpStream) -> Box<dyn Stream> + Send + Sync + 'static,
+        keep: impl Fn(&Seen) + Send + Sync + 'static,
     ) -> Self {
         let (seen, faults, mood) =
             (Arc::new(Mutex::new(vec![])), Arc::new(Mutex::new(vec![])), Arc::new(Mutex::new(mood)));
         let (log, wrong, mind) = (Arc::clone(&seen), Arc::clone(&faults), Arc::clone(&mood));
-        let listener = Listener::start(move |stream, _, stopped| {
+        let listener = Listener::on(port, move |stream, _, stopped| {
             let mut stream = BufReader::new(wrap(stream));
             if guard.as_ref().is_some_and(|guard| !shake(&mut stream, guard)) {
                 return;
@@ -94,6 +102,7 @@ impl Receiver {
                     Ok(seen) => seen,
                     Err(why) => return wrong.lock().unwrap().push(why),
                 };
+                keep(&seen);
                 log.lock().unwrap().push(seen.clone());
                 let mood = mind.lock().unwrap().clone();
                 if !answer(&mut **stream.get_mut(), &mood, &seen.chunk, stopped) {
@@ -104,19 +113,19 @@ impl Receiver {
         Self { listener, seen, faults, mood }
     }
 
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         self.listener.address()
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.listener.connections()
     }
 
-    pub(crate) fn turn(&self, mood: Mood) {
+    pub fn turn(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
     }
 
-    pub(crate) fn last(&self) -> Seen {
+    pub fn last(&self) -> Seen {
         assert_eq!(*self.faults.lock().unwrap(), Vec::<String>::new());
         self.seen.lock().unwrap().last().unwrap().clone()
     }

@@ -16,17 +16,17 @@ use crate::double::{Listener, silence};
 
 /// A request as it was understood.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    pub(crate) path: String,
-    pub(crate) headers: BTreeMap<String, String>,
+pub struct Seen {
+    pub path: String,
+    pub headers: BTreeMap<String, String>,
     /// After decompression.
-    pub(crate) body: Vec<u8>,
-    pub(crate) request: ExportLogsServiceRequest,
+    pub body: Vec<u8>,
+    pub request: ExportLogsServiceRequest,
 }
 
 /// How to answer.
 #[derive(Debug, Clone)]
-pub(crate) enum Mood {
+pub enum Mood {
     /// 200 with an answer in the request's own format.
     Take,
     /// The same with `partial_success`.
@@ -49,20 +49,25 @@ pub(crate) enum Mood {
     Limit(usize),
 }
 
-pub(crate) struct Receiver {
+pub struct Receiver {
     listener: Listener,
-    pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
-    pub(crate) mood: Arc<Mutex<Mood>>,
+    pub seen: Arc<Mutex<Vec<Seen>>>,
+    pub mood: Arc<Mutex<Mood>>,
 }
 
 impl Receiver {
-    pub(crate) fn start(mood: Mood) -> Self {
+    pub fn start(mood: Mood) -> Self {
+        Self::on(0, mood, |_| {})
+    }
+
+    /// The same on this port, 0 for any that is free; `keep` has each request before it is answered.
+    pub fn on(port: u16, mood: Mood, keep: impl Fn(&Seen) + Send + Sync + 'static) -> Self {
         let (seen, mood) = (Arc::new(Mutex::new(vec![])), Arc::new(Mutex::new(mood)));
         let (log, mind) = (Arc::clone(&seen), Arc::clone(&mood));
-        let listener = Listener::start(move |stream, _, stopped| {
+        let listener = Listener::on(port, move |stream, _, stopped| {
             let mut stream = BufReader::new(stream);
             while let Some(request) = read(&mut stream, &mind) {
-                let understood = request.and_then(|raw| understand(raw, &log));
+                let understood = request.and_then(|raw| understand(raw, &log)).inspect(&keep);
                 let mood = mind.lock().unwrap().clone();
                 if !answer(stream.get_mut(), &mood, understood, stopped) {
                     return;
@@ -72,19 +77,19 @@ impl Receiver {
         Self { listener, seen, mood }
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}", self.listener.address())
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.listener.connections()
     }
 
-    pub(crate) fn turn(&self, mood: Mood) {
+    pub fn turn(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
     }
 
-    pub(crate) fn last(&self) -> Seen {
+    pub fn last(&self) -> Seen {
         self.seen.lock().unwrap().last().unwrap().clone()
     }
 }
@@ -211,7 +216,7 @@ fn respond(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], body
 }
 
 /// The raw events of a request.
-pub(crate) fn bodies(request: &ExportLogsServiceRequest) -> Vec<String> {
+pub fn bodies(request: &ExportLogsServiceRequest) -> Vec<String> {
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
     let logs = request.resource_logs.iter().flat_map(|r| &r.scope_logs).flat_map(|s| &s.log_records);
     logs.map(|log| match log.body.as_ref().and_then(|b| b.value.as_ref()) {

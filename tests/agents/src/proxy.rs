@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What happens to connections from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Weather {
+pub enum Weather {
     Fair,
     /// Every piece comes so many milliseconds later.
     Slow(u64),
@@ -25,8 +25,8 @@ pub(crate) enum Weather {
 }
 
 #[derive(Clone)]
-pub(crate) struct Proxy {
-    pub(crate) address: SocketAddr,
+pub struct Proxy {
+    pub address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -36,11 +36,11 @@ struct Shared {
     /// Connections of earlier weather end when this moves on.
     season: AtomicU64,
     stop: AtomicBool,
-    pub(crate) faults: AtomicU64,
+    pub faults: AtomicU64,
 }
 
 impl Proxy {
-    pub(crate) fn to(target: SocketAddr) -> Self {
+    pub fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -65,18 +65,18 @@ impl Proxy {
         Self { address, shared }
     }
 
-    pub(crate) fn retarget(&self, target: SocketAddr) {
+    pub fn retarget(&self, target: SocketAddr) {
         *self.shared.target.lock().unwrap() = target;
     }
 
     /// Changes the weather for new connections, and for those that are open.
-    pub(crate) fn weather(&self, weather: Weather) {
+    pub fn weather(&self, weather: Weather) {
         *self.shared.weather.lock().unwrap() = weather;
         self.shared.season.fetch_add(1, Relaxed);
     }
 
     /// Connections that were broken on purpose.
-    pub(crate) fn faults(&self) -> u64 {
+    pub fn faults(&self) -> u64 {
         self.shared.faults.load(Relaxed)
     }
 }

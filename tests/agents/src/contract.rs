@@ -14,13 +14,13 @@ use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use innertrail_plugin::event::{Item, LogEvent, native};
+use innertrail_plugin::event::{Item, LogEvent, NestingLimit, native, native_json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 /// What the server says to a request.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
+pub enum Answer {
     Ok,
     /// A gRPC status.
     Status(u32, &'static str),
@@ -35,27 +35,27 @@ pub(crate) enum Answer {
 }
 
 /// What it does with each request: the decoded logs come in, the answer goes out.
-pub(crate) type Handler = Arc<dyn Fn(Vec<LogEvent>) -> Answer + Send + Sync>;
+pub type Handler = Arc<dyn Fn(Vec<LogEvent>) -> Answer + Send + Sync>;
 
-pub(crate) struct Contract {
-    pub(crate) address: SocketAddr,
+pub struct Contract {
+    pub address: SocketAddr,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Contract {
-    pub(crate) fn serve(handler: Handler) -> Self {
-        Self::with(handler, None)
+    pub fn serve(handler: Handler) -> Self {
+        Self::on(0, handler, None)
     }
 
-    /// The same behind TLS.
-    pub(crate) fn with(handler: Handler, tls: Option<TlsAcceptor>) -> Self {
+    /// The same on this port; 0 for any that is free.
+    pub fn on(port: u16, handler: Handler, tls: Option<TlsAcceptor>) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (told, address) = mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
                 listener.set_nonblocking(true).unwrap();
                 told.send(listener.local_addr().unwrap()).unwrap();
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
@@ -65,7 +65,12 @@ impl Contract {
         Self { address: address.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// The same behind TLS.
+    pub fn with(handler: Handler, tls: Option<TlsAcceptor>) -> Self {
+        Self::on(0, handler, tls)
+    }
+
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
@@ -186,4 +191,11 @@ fn unframed(body: &[u8], encoding: Option<&str>) -> Vec<u8> {
         (1, Some("zstd")) => zstd::decode_all(message).unwrap(),
         other => panic!("{other:?}"),
     }
+}
+
+/// The form that all protocols share, of an event that came as protobuf.
+pub fn shared_form(event: &LogEvent) -> serde_json::Value {
+    let mut json = vec![];
+    native_json::encode(event, NestingLimit::VECTOR, &mut json).unwrap();
+    serde_json::from_slice(&json).unwrap()
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-pub(crate) struct Listener {
-    pub(crate) port: u16,
+pub struct Listener {
+    pub port: u16,
     connections: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
@@ -20,8 +20,13 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// The handler has the connection, its number from 0, and a sign that the test is over.
-    pub(crate) fn start(handler: impl Fn(TcpStream, usize, &AtomicBool) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    pub fn start(handler: impl Fn(TcpStream, usize, &AtomicBool) + Send + Sync + 'static) -> Self {
+        Self::on(0, handler)
+    }
+
+    /// The same on this port; 0 for any that is free.
+    pub fn on(port: u16, handler: impl Fn(TcpStream, usize, &AtomicBool) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (connections, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, stop, handler) = (Arc::clone(&connections), Arc::clone(&stopped), Arc::new(handler));
@@ -39,11 +44,11 @@ impl Listener {
         Self { port, connections, stopped, thread: Some(thread) }
     }
 
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
@@ -59,18 +64,18 @@ impl Drop for Listener {
 }
 
 /// A connection, with or without TLS.
-pub(crate) trait Stream: Read + Write + Send {}
+pub trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
 /// Waits until the test is over.
-pub(crate) fn silence(stopped: &AtomicBool) {
+pub fn silence(stopped: &AtomicBool) {
     while !stopped.load(Ordering::SeqCst) {
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 /// TLS for `localhost`, and the PEM of the authority that vouches for it.
-pub(crate) fn server_config(authority: &str) -> (Arc<rustls::ServerConfig>, String) {
+pub fn server_config(authority: &str) -> (Arc<rustls::ServerConfig>, String) {
     let mut params = CertificateParams::new(vec![]).unwrap();
     params.distinguished_name.push(DnType::CommonName, authority);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
