@@ -99,25 +99,20 @@ pub enum VectorError {
     Runtime(#[from] std::io::Error),
 }
 
-/// A connection to one Vector, made when it is first needed and again when it broke.
-///
-/// It drives its connection on the calling thread, so it must not be called from within an asynchronous runtime.
-#[derive(Debug)]
-pub struct Vector {
-    config: VectorConfig,
-    runtime: tokio::runtime::Runtime,
+/// A connection to one Vector, made when it is first needed and again when it broke, for who has an event loop.
+#[derive(Debug, Clone)]
+pub struct Link {
+    address: String,
+    deadline: Duration,
     client: Grpc<Channel>,
-    encoder: Encoder,
-    /// Whether it said that it serves since the connection last failed.
-    healthy: bool,
 }
 
-impl Vector {
-    /// Prepares a connection; makes none yet.
+impl Link {
+    /// Prepares a connection; makes none yet. Must be called within a tokio runtime with I/O and time, which serves it.
     ///
     /// # Errors
     /// [`VectorError`].
-    pub fn new(config: VectorConfig) -> Result<Self, VectorError> {
+    pub fn new(config: &VectorConfig) -> Result<Self, VectorError> {
         let bad = |why: String| VectorError::Address { address: config.address.clone(), why };
         let secure = config.address.starts_with("https://");
         if !secure && !config.address.starts_with("http://") {
@@ -132,18 +127,65 @@ impl Vector {
             .map_err(|e| bad(e.to_string()))?
             .connect_timeout(config.connect_timeout);
         let endpoint = if secure { config.tls.apply(endpoint, config.connect_timeout)? } else { endpoint };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let channel = {
-            // The channel's queue is served by a task of the runtime.
-            let _entered = runtime.enter();
-            endpoint.connect_with_connector_lazy(Connector)
-        };
+        let channel = endpoint.connect_with_connector_lazy(Connector);
         let client = match config.compression {
             Compression::None => Grpc::new(channel),
             Compression::Gzip => Grpc::new(channel).send_compressed(CompressionEncoding::Gzip),
             Compression::Zstd => Grpc::new(channel).send_compressed(CompressionEncoding::Zstd),
         };
-        Ok(Self { config, runtime, client, encoder: Encoder::new(Encoding::Native), healthy: false })
+        Ok(Self { address: config.address.clone(), deadline: config.deadline, client })
+    }
+
+    /// Sends an encoded `PushEventsRequest`, whose events are known to be what Vector can decode.
+    ///
+    /// # Errors
+    /// What became of it.
+    pub async fn push(&self, request: Bytes) -> Result<(), Refused> {
+        self.clone().call(PUSH, request).await.map(|_| ())
+    }
+
+    async fn call(&mut self, path: &'static str, message: Bytes) -> Result<Bytes, Refused> {
+        let Self { address, deadline, client } = self;
+        let size = message.len();
+        let call = async {
+            let ready = client.ready().await;
+            ready.map_err(|e| tonic::Status::from_error(Box::new(e)))?;
+            let path = PathAndQuery::from_static(path);
+            client.unary(tonic::Request::new(message), path, Raw { size }).await
+        };
+        match tokio::time::timeout(*deadline, call).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(answer::judge(address, &status)),
+            Err(_) => Err(Refused::Later { why: format!("{address}: no answer within {deadline:?}"), after: None }),
+        }
+    }
+}
+
+/// A connection to one Vector that drives itself on the calling thread, so it must not be called from within an
+/// asynchronous runtime.
+#[derive(Debug)]
+pub struct Vector {
+    config: VectorConfig,
+    runtime: tokio::runtime::Runtime,
+    link: Link,
+    encoder: Encoder,
+    /// Whether it said that it serves since the connection last failed.
+    healthy: bool,
+}
+
+impl Vector {
+    /// Prepares a connection; makes none yet.
+    ///
+    /// # Errors
+    /// [`VectorError`].
+    pub fn new(config: VectorConfig) -> Result<Self, VectorError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let link = {
+            // The channel's queue is served by a task of the runtime.
+            let _entered = runtime.enter();
+            Link::new(&config)?
+        };
+        Ok(Self { config, runtime, link, encoder: Encoder::new(Encoding::Native), healthy: false })
     }
 
     /// Asks whether it serves, as Vector's own sink does at its start.
@@ -161,23 +203,7 @@ impl Vector {
     }
 
     fn call(&mut self, path: &'static str, message: Bytes) -> Result<Bytes, Refused> {
-        let Self { config, runtime, client, .. } = self;
-        let size = message.len();
-        let call = async {
-            let ready = client.ready().await;
-            ready.map_err(|e| tonic::Status::from_error(Box::new(e)))?;
-            let path = PathAndQuery::from_static(path);
-            client.unary(tonic::Request::new(message), path, Raw { size }).await
-        };
-        let answered = runtime.block_on(async { tokio::time::timeout(config.deadline, call).await });
-        match answered {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(answer::judge(&config.address, &status)),
-            Err(_) => {
-                let why = format!("{}: no answer within {:?}", config.address, config.deadline);
-                Err(Refused::Later { why, after: None })
-            }
-        }
+        self.runtime.block_on(self.link.call(path, message))
     }
 }
 
