@@ -26,31 +26,31 @@ pub(crate) struct Status {
 
 impl Status {
     /// The request will never be taken.
-    pub(crate) fn invalid(message: impl ToString) -> Self {
+    pub(crate) fn invalid(message: &(impl ToString + ?Sized)) -> Self {
         Self::of(3, message)
     }
 
     /// It is longer than it may be; Vector's own source says the same.
     pub(crate) fn too_long() -> Self {
-        Self::of(11, format_args!("the message is longer than {MAX_MESSAGE} bytes"))
+        Self::of(11, &format_args!("the message is longer than {MAX_MESSAGE} bytes"))
     }
 
     /// There is no such call, or no such compression.
-    pub(crate) fn unimplemented(message: impl ToString) -> Self {
+    pub(crate) fn unimplemented(message: &(impl ToString + ?Sized)) -> Self {
         Self::of(12, message)
     }
 
     /// Too much is going on; to be sent again.
-    pub(crate) fn exhausted(message: impl ToString) -> Self {
+    pub(crate) fn exhausted(message: &(impl ToString + ?Sized)) -> Self {
         Self::of(8, message)
     }
 
     /// To be sent again.
-    pub(crate) fn unavailable(message: impl ToString) -> Self {
+    pub(crate) fn unavailable(message: &(impl ToString + ?Sized)) -> Self {
         Self::of(14, message)
     }
 
-    fn of(code: u8, message: impl ToString) -> Self {
+    fn of(code: u8, message: &(impl ToString + ?Sized)) -> Self {
         Self { code, message: message.to_string(), after: None }
     }
 }
@@ -60,9 +60,9 @@ impl From<Refused> for Status {
     /// `DATA_LOSS` (never).
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Later { why, after } => Self { after, ..Self::unavailable(why) },
-            Refused::Never { why } => Self::of(15, why),
-            Refused::Unclear { why } => Self::of(13, why),
+            Refused::Later { why, after } => Self { after, ..Self::unavailable(&why) },
+            Refused::Never { why } => Self::of(15, &why),
+            Refused::Unclear { why } => Self::of(13, &why),
         }
     }
 }
@@ -76,7 +76,7 @@ pub(crate) enum Compression {
 }
 
 /// The one message of a body, and how it is compressed.
-pub(crate) fn message(body: Bytes, encoding: Option<&HeaderValue>) -> Result<(Bytes, Compression), Status> {
+pub(crate) fn message(body: &Bytes, encoding: Option<&HeaderValue>) -> Result<(Bytes, Compression), Status> {
     let Some((&[flag, a, b, c, d], _)) = body.split_first_chunk::<5>() else {
         return Err(Status::invalid("the body ends before the message"));
     };
@@ -94,7 +94,7 @@ pub(crate) fn message(body: Bytes, encoding: Option<&HeaderValue>) -> Result<(By
 
 /// The message itself.
 pub(crate) fn decompress(message: Bytes, compression: Compression) -> Result<Bytes, Status> {
-    let damaged = |e: std::io::Error| Status::invalid(format_args!("the message cannot be decompressed: {e}"));
+    let damaged = |e: std::io::Error| Status::invalid(&format_args!("the message cannot be decompressed: {e}"));
     let limit = MAX_MESSAGE as u64 + 1;
     let mut out = Vec::new();
     match compression {

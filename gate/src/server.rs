@@ -224,7 +224,7 @@ async fn push(request: Request<Incoming>, gate: &Gate) -> Result<(), Status> {
     let encoding = request.headers().get("grpc-encoding").cloned();
     let arrived = timeout(gate.limits.arrival, body(request.into_body(), gate)).await;
     let (body, memory) = arrived.map_err(|_| Status::unavailable("the request did not arrive in time"))??;
-    let (message, compression) = grpc::message(body, encoding.as_ref())?;
+    let (message, compression) = grpc::message(&body, encoding.as_ref())?;
     let (tell, told) = oneshot::channel();
     let gone = || Status::unavailable("the gate is about to end");
     gate.jobs.send(Job { message, compression, memory, answer: tell }).map_err(|_| gone())?;

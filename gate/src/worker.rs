@@ -63,14 +63,14 @@ fn one(
         drop(held);
         take(memory, message.len()).ok_or_else(|| Status::exhausted("too much is waiting at the gate"))?
     };
-    let not_judged = |e: crate::NotJudged| Status::unavailable(e);
+    let not_judged = |e: crate::NotJudged| Status::unavailable(&e);
     let request = match Request::cut(message) {
         Ok(request) => request,
         Err((why, message)) => {
             for batch in request::broken(&message) {
                 judge.judge(&batch).map_err(not_judged)?;
             }
-            return Err(Status::invalid(why));
+            return Err(Status::invalid(&why));
         }
     };
     let mut verdicts = Vec::with_capacity(request.len());
