@@ -15,4 +15,5 @@ mod harness;
 mod lifecycle;
 mod refusals;
 mod run;
+mod sinks;
 mod tail;
