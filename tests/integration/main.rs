@@ -16,5 +16,6 @@ mod lifecycle;
 mod metrics;
 mod refusals;
 mod run;
+mod sinks;
 mod tail;
 mod tap;

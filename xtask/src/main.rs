@@ -23,6 +23,7 @@ Usage: cargo xtask <chore> [options]
 
   quickstart [-- args]   build innertrail and run it once over fixtures/quickstart; args go to `innertrail run`
   test [-- args]         run all tests of the workspace; args go to `cargo test`
+  test --agents          only those with log agents of others; INNERTRAIL_AGENTS_REQUIRED=1 makes a missing one a failure
   lint                   formatting, clippy, licences and advisories, file sizes and headers
   fixtures [--check]     write fixtures/ again (or only say what differs)
   generate --events N --seed S --out DIR [--per-file N] [--gzip|--plain] [--layout oss|flat]

@@ -50,11 +50,19 @@ fn pass_through(from: impl Read, mut to: impl Write, tally: &Mutex<Tally>) -> st
     Ok(())
 }
 
-/// Runs every test of the workspace and prints the sum.
+/// The tests with real agents, and the rows of the README's table that they print.
+const AGENTS: [&str; 8] =
+    ["--bins", "--test", "integration", "--", "agents::", "sinks::real::", "programs::", "--nocapture"];
+
+/// Runs every test of the workspace, or with `--agents` those of log agents, and prints the sum.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     prerequisites::ensure()?;
     let mut command = cargo();
-    command.args(["test", PROFILE, "--locked", "--workspace", "--no-fail-fast"]).args(arguments);
+    command.args(["test", PROFILE, "--locked", "--workspace", "--no-fail-fast"]);
+    match arguments.split_first() {
+        Some((agents, more)) if agents == "--agents" => command.args(AGENTS).args(more),
+        _ => command.args(arguments),
+    };
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot run cargo test")?;
     let tally = Mutex::new(Tally::default());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

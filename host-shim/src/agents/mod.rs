@@ -60,14 +60,6 @@ pub fn seams() -> Vec<Seam> {
     FILES.into_iter().map(|(agent, seam, text)| read(agent, seam, text)).collect()
 }
 
-impl Seam {
-    /// Whether this version can do its half: `run` has no sinks yet, so a block that names one would be refused.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        !self.innertrail_block.lines().any(|line| line.starts_with("sinks:"))
-    }
-}
-
 /// Takes a file apart. A missing line is an empty text; a test holds every file to having all of them.
 fn read(agent: &'static str, seam: &'static str, text: &'static str) -> Seam {
     let told = |name: &str| text.lines().find_map(|line| comment(line)?.strip_prefix(name)).unwrap_or_default().trim();

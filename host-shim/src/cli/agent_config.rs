@@ -12,10 +12,6 @@ use super::{Failure, Outcome, print};
 use crate::agents::{Seam, seams};
 use crate::config::nearest;
 
-/// Said of every way that goes through a sink.
-const PENDING: &str =
-    "`innertrail run` has no sinks in this version and refuses that half; it is what the next one will read";
-
 pub(super) fn run(args: &AgentConfigArgs) -> Outcome {
     let seams = seams();
     if args.list {
@@ -23,9 +19,6 @@ pub(super) fn run(args: &AgentConfigArgs) -> Outcome {
         return list(args.format, &seams.iter().filter(of).collect::<Vec<_>>());
     }
     let seam = find(&seams, args.agent.as_deref().unwrap_or_default(), args.seam.as_deref())?;
-    if !seam.is_ready() {
-        eprintln!("note: {PENDING}");
-    }
     match (args.format, args.part) {
         (Format::Json, _) => print(&serde_json::to_string_pretty(seam).map_err(io::Error::from)?),
         (Format::Text, None) => print(seam.text),
@@ -56,7 +49,7 @@ fn list(format: Format, seams: &[&Seam]) -> Outcome {
             .iter()
             .map(|s| {
                 serde_json::json!({ "agent": s.agent, "seam": s.seam, "about": s.about, "guarantee": s.guarantee,
-                    "loses": s.loses, "known": s.known, "ready": s.is_ready() })
+                    "loses": s.loses, "known": s.known })
             })
             .collect();
         return print(&serde_json::to_string_pretty(&rows).map_err(io::Error::from)?);
@@ -67,9 +60,6 @@ fn list(format: Format, seams: &[&Seam]) -> Outcome {
     for seam in seams {
         let _ = writeln!(text, "{:a$}{:s$}{:g$}{}", seam.agent, seam.seam, seam.guarantee, seam.known);
         let _ = writeln!(text, "{:a$}{:s$}loses: {}", "", "", seam.loses);
-        if !seam.is_ready() {
-            let _ = writeln!(text, "{:a$}{:s$}not yet: {PENDING}", "", "");
-        }
     }
     print(&text)
 }

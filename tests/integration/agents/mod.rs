@@ -7,6 +7,6 @@ mod blocks;
 mod check;
 mod improg;
 mod lines;
-mod real;
-mod rsyslog;
+pub(crate) mod real;
+pub(crate) mod rsyslog;
 mod syslog_ng;

@@ -20,7 +20,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const KILLS: usize = 20;
 
 /// An agent's executable, with the libraries and modules that were unpacked beside it.
-pub(super) struct Agent {
+pub(crate) struct Agent {
     binary: PathBuf,
     /// The folder that it was unpacked into, when that is not the system's own.
     pub(super) unpacked: Option<PathBuf>,
@@ -28,12 +28,13 @@ pub(super) struct Agent {
 
 impl Agent {
     /// The executable named by `variable`, or `name` on the path; says SKIPPED when there is none.
-    pub(super) fn find(variable: &str, name: &str, test: &str) -> Option<Self> {
+    pub(crate) fn find(variable: &str, name: &str, test: &str) -> Option<Self> {
         let named = std::env::var_os(variable).map(PathBuf::from);
         let paths = std::env::var_os("PATH").unwrap_or_default();
         let mut on_path = std::env::split_paths(&paths).chain(["/usr/sbin".into()]).map(|dir| dir.join(name));
         let Some(binary) = named.or_else(|| on_path.find(|path| path.is_file())) else {
             println!("SKIPPED: no {name} for {test}; name one with {variable}");
+            assert_ne!(std::env::var("INNERTRAIL_AGENTS_REQUIRED").as_deref(), Ok("1"), "{name} is required");
             return None;
         };
         assert!(binary.is_file(), "{variable} names {}, which is no file", binary.display());
@@ -154,7 +155,7 @@ pub(super) fn gate_config(dir: &Path) -> PathBuf {
 }
 
 /// A printed block, with this test's executable, folders and configuration in it.
-pub(super) fn block(agent: &str, seam: &str, dir: &Path) -> String {
+pub(crate) fn block(agent: &str, seam: &str, dir: &Path) -> String {
     let (block, _) = run(&["agent-config", agent, "--seam", seam, "--part", "agent"], 0);
     let dir = dir.to_str().unwrap();
     block

@@ -9,7 +9,7 @@ use super::real::{Agent, KILLS, Running, Tally, block, gate_config, ids, is_refu
 use crate::harness::{event, status};
 
 /// A command of rsyslog on the block, with a TCP input in front of it; held to being a configuration of rsyslog.
-fn checked(agent: &Agent, dir: &Path, block: &str, port: u16) -> Command {
+pub(crate) fn checked(agent: &Agent, dir: &Path, block: &str, port: u16) -> Command {
     let modules: Vec<_> = agent.libraries().iter().map(|dir| dir.join("rsyslog")).filter(|dir| dir.is_dir()).collect();
     let config = format!(
         "global(workDirectory=\"{0}\" maxMessageSize=\"1m\" processInternalMessages=\"on\")\n\

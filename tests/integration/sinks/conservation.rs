@@ -1,0 +1,161 @@
+//! Every protocol, with innertrail and the receiver killed and the network broken: nothing lost, invented or altered.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use innertrail_test_agents::http_double::{Claims, spooled};
+use innertrail_test_agents::ledger;
+use innertrail_test_agents::proxy::{Proxy, Weather};
+
+use super::oracle::judge;
+use super::scene::{Dice, Killed, Scene, free_port, stop};
+use crate::harness::status;
+
+/// How often each side is killed.
+const KILLS: usize = 20;
+
+const WEATHER: [Weather; 7] = [
+    Weather::Fair,
+    Weather::Slow(3),
+    Weather::Reset(20_000),
+    Weather::Narrow(300_000),
+    Weather::HalfClose(8_000),
+    Weather::Fair,
+    Weather::Reset(0),
+];
+
+/// Events of a run: 1,000, or as many as the variable says.
+fn events() -> usize {
+    let told = std::env::var("INNERTRAIL_SINK_EVENTS").ok();
+    let count = told.map_or(1_000, |text| text.parse().expect("INNERTRAIL_SINK_EVENTS is a number"));
+    assert!(count < 1_000_000, "`tail` prints a million at the most");
+    count
+}
+
+/// The share of each round, so that all of them are what was asked for.
+fn share() -> usize {
+    (events() / KILLS).max(1)
+}
+
+const DELIVERY: &str = "    delivery:\n      max_records: 20\n      retry_max_secs: 1\n";
+
+/// Drains, stops, judges and prints the row of the table.
+fn verdict(scene: &Scene, seam: &str, kills: (usize, usize), claims: &Claims) -> usize {
+    let judged = judge(&scene.data(), scene.sent, claims);
+    let told = status(&scene.data());
+    assert_eq!(told["conserved"], true);
+    assert_eq!(told["sinks"]["agent"]["parked"], 0, "an outage is no reason to park");
+    println!("TABLE | double | {seam} | {} + {} | 0 of {} | {} |", kills.0, kills.1, judged.records, judged.duplicated);
+    judged.duplicated
+}
+
+fn conserves(protocol: &str, sink: impl Fn(SocketAddr) -> String) {
+    let port = free_port();
+    let proxy = Proxy::to(SocketAddr::from(([127, 0, 0, 1], port)));
+    let mut scene = Scene::new(&(sink(proxy.address) + DELIVERY));
+    let mut dice = Dice::new(protocol);
+    let (mut agent, mut running) = (scene.double(protocol, port), scene.run(Stdio::null()));
+    for round in 0..KILLS {
+        proxy.weather(WEATHER[round % WEATHER.len()]);
+        scene.arrive(share());
+        dice.pause(150, 400);
+        drop(agent);
+        agent = scene.double(protocol, port);
+        dice.pause(50, 300);
+        drop(running);
+        running = scene.run(Stdio::null());
+    }
+    proxy.weather(Weather::Fair);
+    // One fresh event: what is stuck for good would keep it back.
+    scene.arrive(1);
+    let last = crate::harness::event(scene.sent, "");
+    scene.wait_for("the fresh event", || ledger::read(&scene.ledger()).iter().any(|claim| claim["event"] == *last));
+    stop(running);
+    assert!(proxy.faults() > 3, "the weather was fair all along");
+    verdict(&scene, protocol, (KILLS, KILLS), &ledger::read(&scene.ledger()));
+    drop(agent);
+}
+
+#[test]
+fn vector_conserves() {
+    conserves("vector", |at| format!("    type: vector\n    endpoint: http://{at}\n    timeout_ms: 600\n"));
+}
+
+#[test]
+fn otlp_conserves() {
+    conserves("otlp", |at| format!("    type: otlp\n    endpoint: http://{at}\n    timeout_ms: 600\n"));
+}
+
+#[test]
+fn forward_conserves() {
+    conserves("forward", |at| format!("    type: forward\n    address: \"{at}\"\n    timeout_ms: 600\n"));
+}
+
+#[test]
+fn http_conserves() {
+    conserves("http", |at| format!("    type: http\n    endpoint: http://{at}/in\n    timeout_ms: 600\n"));
+}
+
+/// The folder is its own receiver, so only innertrail is killed. A tailer reads whole lines.
+#[test]
+fn spool_conserves() {
+    let sink = "    type: spool\n    dir: \"{dir}/spool\"\n    rotate_bytes: 100000\n";
+    let mut scene = Scene::new(&(sink.to_owned() + DELIVERY));
+    let folder = scene.dir.path().join("spool");
+    let claims = || if folder.is_dir() { spooled(&folder).iter().map(ledger::claim).collect() } else { Claims::new() };
+    let mut dice = Dice::new("spool");
+    let mut running = scene.run(Stdio::null());
+    for _ in 0..KILLS {
+        scene.arrive(share());
+        dice.pause(150, 500);
+        drop(running);
+        running = scene.run(Stdio::null());
+    }
+    scene.arrive(1);
+    let last = crate::harness::event(scene.sent, "");
+    scene.wait_for("the fresh event", || claims().iter().any(|claim| claim["event"] == *last));
+    stop(running);
+    verdict(&scene, "spool", (KILLS, 0), &claims());
+}
+
+/// Reads a pipe to its end: what was written before a kill is still in it. A broken last line is nobody's.
+fn reader(running: &mut Killed, to: &Arc<Mutex<Claims>>) -> thread::JoinHandle<()> {
+    let (mut pipe, to) = (running.0.stdout.take().unwrap(), Arc::clone(to));
+    thread::spawn(move || {
+        let (mut bytes, mut buffer) = (vec![], vec![0; 64 << 10]);
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            bytes.extend_from_slice(&buffer[..count]);
+            let Some(end) = bytes.iter().rposition(|b| *b == b'\n') else { continue };
+            let whole: Vec<u8> = bytes.drain(..=end).collect();
+            let records = innertrail_test_agents::http_double::events(&whole);
+            to.lock().unwrap().extend(records.iter().map(ledger::claim));
+        }
+    })
+}
+
+#[test]
+fn stdout_conserves_while_its_reader_lives() {
+    let mut scene = Scene::new(&("    type: stdout\n".to_owned() + DELIVERY));
+    let got = Arc::<Mutex<Claims>>::default();
+    let mut dice = Dice::new("stdout");
+    for _ in 0..KILLS {
+        let mut running = scene.run(Stdio::piped());
+        let read = reader(&mut running, &got);
+        scene.arrive(share());
+        dice.pause(150, 500);
+        drop(running);
+        read.join().unwrap();
+    }
+    let mut running = scene.run(Stdio::piped());
+    let read = reader(&mut running, &got);
+    scene.arrive(1);
+    let last = crate::harness::event(scene.sent, "");
+    scene.wait_for("the fresh event", || got.lock().unwrap().iter().any(|claim| claim["event"] == *last));
+    stop(running);
+    read.join().unwrap();
+    let claims = got.lock().unwrap().clone();
+    verdict(&scene, "stdout", (KILLS, 0), &claims);
+}
