@@ -99,7 +99,7 @@ pub enum Command {
     /// Say whether a span of days is complete, or list what is missing
     ///
     /// Holds what object names promised against what was read, and lists the gaps that sources reported, by source and
-    /// UTC day. Exits with 1 if anything is missing. The delivery metrics of ActionTrail are not asked for in this version.
+    /// UTC day. With --config ActionTrail itself is asked what it delivered. Exits with 1 if anything is missing.
     Reconcile(ReconcileArgs),
     /// Make the Logstore of a trail, or enable it again, and say how long it keeps records
     ///
