@@ -20,11 +20,14 @@ use crate::config::sinks::{
 };
 use crate::setup::SetupError;
 
+/// A sink's name and its sender.
+pub(crate) type Named = (String, Box<dyn Sender>);
+
 /// The senders of a configuration, by name.
 ///
 /// # Errors
 /// [`SetupError::Sink`].
-pub(crate) fn all(config: &Config) -> Result<Vec<(String, Box<dyn Sender>)>, SetupError> {
+pub(crate) fn all(config: &Config) -> Result<Vec<Named>, SetupError> {
     config.sinks.iter().map(|(name, sink)| Ok((name.clone(), one(name, sink)?))).collect()
 }
 

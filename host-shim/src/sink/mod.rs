@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use innertrail_logstore::consumer::Notify;
-use innertrail_sink::Sender;
 use innertrail_sink::delivery::{Delivery, Mark, Parking, Place, Report, Running, Settings, Start, State};
 
 use crate::clock;
@@ -62,7 +61,7 @@ impl Sinks {
     /// Deliveries of these senders, none started yet.
     pub(crate) fn new(
         config: &Config,
-        senders: Vec<(String, Box<dyn Sender>)>,
+        senders: Vec<build::Named>,
         key: &SealKey,
         parking: impl Fn() -> Box<dyn Parking>,
     ) -> Self {
