@@ -9,6 +9,7 @@ mod full;
 mod meter;
 pub(crate) mod network;
 mod show;
+mod sinks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use innertrail_logstore::{Store, Transaction};
+use innertrail_logstore::Transaction;
 
 use crate::accounting::{broken_promises, frame, push};
 use crate::clock;
@@ -24,7 +25,6 @@ use crate::config::{Config, Source};
 use crate::fetch;
 use crate::fetch::cloud::Plan;
 use crate::lag::Lag;
-use crate::layout;
 use crate::ledger;
 use crate::lifecycle::Custody;
 use crate::lifecycle::sources::Provider;
@@ -38,7 +38,7 @@ use crate::runtime::{Bisector, Input, LoadedComponent, Reads, RunStats, Session}
 use crate::setup::{HostNative, Rooms, SetupError};
 use crate::sink::Sinks;
 use crate::sink::parking::{Parked, ToWriter};
-use crate::status::{FRAMING_BYTES, REASON, SOURCE, STATE, Status, TRANSFORM};
+use crate::status::{FRAMING_BYTES, SOURCE, STATE, Status, TRANSFORM};
 use crate::tap::Tap;
 use committer::{Committer, Emits};
 use meter::Meter;
@@ -46,8 +46,6 @@ use network::{Network, wake_at};
 
 /// Longest sleep between two looks at whether to stop.
 const NAP: Duration = Duration::from_millis(50);
-/// How long sinks may take to stop. One that takes longer repeats its request at the next start.
-const SINKS_STOP: Duration = Duration::from_secs(5);
 
 /// What the threads beside the pipeline have to tell.
 enum Event {
@@ -225,43 +223,6 @@ impl Pipeline {
             self.turn(sources, tell)?;
         }
         if self.sinks.is_empty() { Ok(()) } else { self.drain_sinks(sources, tell) }
-    }
-
-    /// With all sources over, waits until the sinks have taken everything or are given up; then stops them. Told to stop, it
-    /// stops them at once.
-    fn drain_sinks(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
-        self.settle(tell)?;
-        let end = self.committer.state().map_or(0, |state| state.next(Store::Log));
-        while !self.stop.load(Ordering::Relaxed) && !self.sinks.done(end) {
-            self.turn(sources, tell)?;
-        }
-        self.look_at_sinks(true, tell);
-        self.undelivered =
-            if self.stop.load(Ordering::Relaxed) { self.sinks.failed() } else { self.sinks.undelivered(end) };
-        self.sinks.stop();
-        let begun = Instant::now();
-        while !self.sinks.stopped() && begun.elapsed() < SINKS_STOP {
-            self.turn(sources, tell)?;
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Ok(())
-    }
-
-    fn look_at_sinks(&mut self, at_once: bool, tell: &mut dyn FnMut(Notice<'_>)) {
-        for (name, line) in self.sinks.look(at_once) {
-            tell(Notice::Sink(&name, line));
-        }
-    }
-
-    /// Puts what a sink has to keep into the open transaction; the sink hears of it once that is durable.
-    fn park(&mut self, parked: Parked) {
-        if let Some(row) = &parked.row {
-            // It accounts for no input: its bytes are in the dedicated Logstore.
-            self.txn.push(Store::Quarantine, row, 0);
-            self.txn.count(&format!("{REASON}{}", layout::UNDELIVERABLE), 1);
-        }
-        self.custody.enter(&mut self.txn, &parked.entry);
-        self.parked[0].push(parked.answer);
     }
 
     fn start(&mut self, place: usize, name: String) -> Result<Running, PipelineError> {
