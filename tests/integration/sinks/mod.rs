@@ -5,4 +5,5 @@ mod conservation;
 mod oracle;
 mod outage;
 mod real;
+mod replay;
 mod scene;
