@@ -192,7 +192,7 @@ fn build_indexes(snapshot: &Snapshot) -> (f64, u64) {
     for segment in snapshot.segments(Store::Log) {
         let rows = snapshot.scan_rows(Store::Log, segment.first_seq, segment.rows as usize).unwrap();
         let (mut builder, start) = (TokenIndexBuilder::new(), cpu_us().0);
-        rows.iter().for_each(|row| builder.push(&row.payload));
+        rows.iter().for_each(|row| builder.push(row.payload()));
         let file = builder.finish();
         cpu += cpu_us().0 - start;
         bytes += file.len() as u64;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
-use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::SchemaRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -16,44 +16,13 @@ use parquet::file::metadata::PageIndexPolicy;
 
 use crate::index::TokenIndex;
 use crate::segment::SegmentRef;
+use crate::stored::{self, StoredRow};
 use crate::{Error, Layout};
 
 type Reader = ParquetRecordBatchReaderBuilder<File>;
 
 /// Rows that are decoded at once.
 const READ_ROWS: usize = 4_096;
-
-/// The value of one lifted column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// Text.
-    Text(String),
-    /// Integer.
-    Integer(i64),
-    /// Microseconds since 1970 UTC.
-    Timestamp(i64),
-}
-
-/// One row, read back in full.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredRow {
-    /// Its sequence number in the store.
-    pub seq: u64,
-    /// When it was appended, microseconds UTC.
-    pub received_us: i64,
-    /// The lifted columns that are not null: position in the layout, value.
-    pub columns: Vec<(u8, Value)>,
-    /// The event's raw bytes.
-    pub payload: Vec<u8>,
-}
-
-impl StoredRow {
-    /// The value of a column, by position in the layout.
-    #[must_use]
-    pub fn column(&self, position: u8) -> Option<&Value> {
-        self.columns.iter().find(|(p, _)| *p == position).map(|(_, v)| v)
-    }
-}
 
 fn open(segment: &SegmentRef) -> Result<Reader, Error> {
     let file = File::open(&segment.path).map_err(|e| Error::read(&segment.path, e))?;
@@ -122,9 +91,10 @@ impl SegmentRows {
         if self.ready.as_slice().is_empty() {
             let Some(batch) = self.reader.next() else { return Ok(None) };
             let batch = batch.map_err(|e| Error::parquet(&self.segment.path, e.into()))?;
-            self.ready = stored_rows(&conform(&batch, &self.schema, &self.segment)?, layout).into_iter();
+            let batch = conform(&batch, &self.schema, &self.segment)?;
+            self.ready = stored::rows(&batch, layout).collect::<Vec<_>>().into_iter();
         }
-        if self.ready.as_slice().first().is_some_and(|row| row.payload.len() > room) {
+        if self.ready.as_slice().first().is_some_and(|row| row.payload().len() > room) {
             return Ok(None);
         }
         let row = self.ready.next();
@@ -264,39 +234,4 @@ pub fn rows_in_ranges(
 fn text_column<'a>(batch: &'a RecordBatch, segment: &SegmentRef, name: &str) -> Result<&'a StringArray, Error> {
     let texts = batch.columns().first().and_then(|c| c.as_string_opt::<i32>());
     texts.ok_or_else(|| Error::corrupt(&segment.path, 0, format!("the column `{name}` is not text")))
-}
-
-/// Rows of a batch of a store's schema.
-pub(crate) fn stored_rows(batch: &RecordBatch, layout: &Layout) -> Vec<StoredRow> {
-    let seq = batch.column(0).as_primitive::<Int64Type>();
-    let received = batch.column(1).as_primitive::<TimestampMicrosecondType>();
-    let payload = batch.column(2 + layout.columns.len());
-    let row = |i: usize| StoredRow {
-        seq: seq.value(i).cast_unsigned(),
-        received_us: received.value(i),
-        columns: (0..layout.columns.len())
-            .filter_map(|c| Some((u8::try_from(c).ok()?, value(batch.column(2 + c), i)?)))
-            .collect(),
-        payload: payload_bytes(payload, i),
-    };
-    (0..batch.num_rows()).map(row).collect()
-}
-
-fn value(array: &ArrayRef, i: usize) -> Option<Value> {
-    if array.is_null(i) {
-        return None;
-    }
-    match array.data_type() {
-        DataType::Utf8 => Some(Value::Text(array.as_string::<i32>().value(i).to_owned())),
-        DataType::Int64 => Some(Value::Integer(array.as_primitive::<Int64Type>().value(i))),
-        DataType::Timestamp(..) => Some(Value::Timestamp(array.as_primitive::<TimestampMicrosecondType>().value(i))),
-        _ => None,
-    }
-}
-
-fn payload_bytes(array: &ArrayRef, i: usize) -> Vec<u8> {
-    match array.data_type() {
-        DataType::Utf8 => array.as_string::<i32>().value(i).as_bytes().to_vec(),
-        _ => array.as_binary::<i32>().value(i).to_vec(),
-    }
 }

@@ -13,10 +13,11 @@ use arrow::datatypes::SchemaRef;
 use crate::batch::BatchBuilder;
 use crate::format::{Format, Sealed};
 use crate::frame::{FILE_HEADER, Frame, WalId};
-use crate::scan::{self, StoredRow};
+use crate::scan;
 use crate::seal::note;
 use crate::segment::{self, SegmentRef};
 use crate::store::STORES;
+use crate::stored::{self, StoredRow};
 use crate::wal::{self, WalReader};
 use crate::{Error, Layout, RowError, State, Store};
 
@@ -265,7 +266,7 @@ impl Snapshot {
     /// As [`Snapshot::scan_batches`].
     pub fn scan_rows(&self, store: Store, from_seq: u64, limit: usize) -> Result<Vec<StoredRow>, Error> {
         let batches = self.scan_batches(store, from_seq, limit)?;
-        Ok(batches.iter().flat_map(|b| scan::stored_rows(b, self.layout())).collect())
+        Ok(batches.iter().flat_map(|b| stored::rows(b, self.layout())).collect())
     }
 
     /// The newest row of a store with this event id. Bloom filters spare most of the reading. `None` when there

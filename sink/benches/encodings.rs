@@ -14,7 +14,7 @@ fn main() {
     let (layout, record) = sample();
     let records: Vec<Record> = (0..RECORDS as u64).map(|seq| numbered(&record, seq)).collect();
     let batch = Batch { trail: "main-trail", layout: &layout, records: &records };
-    println!("{} bytes of event, {} columns", record.row.payload.len(), record.row.columns.len());
+    println!("{} bytes of event, {} columns", record.row.payload().len(), record.row.columns().count());
     let mut out = Vec::new();
     measure("ocsf", || each(&records, &mut out, |r, out| ocsf::append("main-trail", &layout, r, out)));
     measure("ecs", || each(&records, &mut out, |r, out| ecs::append("main-trail", &layout, r, out)));
@@ -115,10 +115,9 @@ fn sample() -> (Layout, Record) {
     let mut columns: Vec<Column> =
         texts.iter().map(|(name, _)| Column::new(name, Kind::Text, Encoding::Plain)).collect();
     columns.push(Column::new("it_time", Kind::Timestamp, Encoding::Delta));
-    let mut values: Vec<(u8, Value)> =
-        (0_u8..).zip(&texts).map(|(at, (_, value))| (at, Value::Text((*value).to_owned()))).collect();
+    let mut values: Vec<(u8, Value)> = (0_u8..).zip(&texts).map(|(at, (_, value))| (at, Value::Text(value))).collect();
     values.push((texts.len() as u8, Value::Timestamp(1_781_511_050_000_000)));
-    let row = StoredRow { seq: 0, received_us: 1_794_524_400_000_000, columns: values, payload: payload.into_bytes() };
+    let row = StoredRow::new(0, 1_794_524_400_000_000, &values, payload.as_bytes());
     (Layout { columns, key: Some(0) }, Record { row, mark: String::new() })
 }
 

@@ -18,11 +18,11 @@ pub(crate) enum Field<'a> {
 pub(crate) fn each<'a>(layout: &'a Layout, record: &'a Record, mut visit: impl FnMut(&'a str, Field<'a>)) {
     visit("it_seq", Field::Integer(i64::try_from(record.row.seq).unwrap_or(i64::MAX)));
     visit("it_received", Field::Integer(record.row.received_us));
-    for (position, value) in &record.row.columns {
-        let Some(column) = layout.columns.get(usize::from(*position)) else { continue };
+    for (position, value) in record.row.columns() {
+        let Some(column) = layout.columns.get(usize::from(position)) else { continue };
         let field = match value {
             Value::Text(text) => Field::Text(text),
-            Value::Integer(number) | Value::Timestamp(number) => Field::Integer(*number),
+            Value::Integer(number) | Value::Timestamp(number) => Field::Integer(number),
         };
         visit(&column.name, field);
     }
@@ -31,13 +31,13 @@ pub(crate) fn each<'a>(layout: &'a Layout, record: &'a Record, mut visit: impl F
 
 /// The event's raw bytes, as text where they are.
 pub(crate) fn event(record: &Record) -> Result<&str, &[u8]> {
-    std::str::from_utf8(&record.row.payload).map_err(|_| record.row.payload.as_slice())
+    std::str::from_utf8(record.row.payload()).map_err(|_| record.row.payload())
 }
 
 /// When the event happened, microseconds since 1970 UTC.
 pub(crate) fn time_us(layout: &Layout, record: &Record) -> Option<i64> {
     match record.value(layout, "it_time")? {
-        Value::Timestamp(us) | Value::Integer(us) => Some(*us),
+        Value::Timestamp(us) | Value::Integer(us) => Some(us),
         Value::Text(_) => None,
     }
 }

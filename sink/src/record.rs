@@ -35,7 +35,7 @@ impl Record {
 
     /// A column.
     #[must_use]
-    pub fn value(&self, layout: &Layout, name: &str) -> Option<&Value> {
+    pub fn value(&self, layout: &Layout, name: &str) -> Option<Value<'_>> {
         self.row.column(u8::try_from(layout.position(name)?).ok()?)
     }
 }

@@ -84,7 +84,7 @@ mod tests {
     use crate::record::Record;
 
     fn records(count: u64, len: usize) -> Vec<Record> {
-        let row = |seq| StoredRow { seq, received_us: 0, columns: vec![], payload: vec![b'x'; len] };
+        let row = |seq| StoredRow::new(seq, 0, &[], &vec![b'x'; len]);
         (0..count).map(|seq| Record { row: row(seq), mark: format!("v1.{seq}.00") }).collect()
     }
 

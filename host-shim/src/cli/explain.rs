@@ -52,14 +52,14 @@ fn find(snapshot: &Snapshot, id: &str) -> Result<Option<(Store, StoredRow)>, Fai
 /// Asks the component itself, set up as the last run had it.
 fn rooms(snapshot: &Snapshot, dir: &Path, row: &StoredRow) -> Result<serde_json::Value, Failure> {
     let mut transform = last_transform(snapshot, dir)?;
-    let end = u32::try_from(row.payload.len()).unwrap_or(u32::MAX);
+    let end = u32::try_from(row.payload().len()).unwrap_or(u32::MAX);
     let frames = [Frame { end, offset: 0, fault: None }];
     let batch = Batch {
         provenance: Provenance::OwnSource,
         source: "logstore",
         origin: "explain",
         codec: Codec::Actiontrail,
-        data: &row.payload,
+        data: row.payload(),
         frames: &frames,
         sealed: &[],
     };
@@ -104,14 +104,13 @@ fn sealed(snapshot: &Snapshot, store: Store, row: &StoredRow) -> String {
 /// A stored row's columns as JSON.
 pub(super) fn columns(layout: &Layout, row: &StoredRow) -> serde_json::Map<String, serde_json::Value> {
     let name = |position: u8| layout.columns.get(usize::from(position)).map(|c| c.name.clone());
-    row.columns
-        .iter()
+    row.columns()
         .filter_map(|(position, value)| {
             let value = match value {
                 Value::Text(text) => json!(text),
                 Value::Integer(number) | Value::Timestamp(number) => json!(number),
             };
-            Some((name(*position)?, value))
+            Some((name(position)?, value))
         })
         .collect()
 }

@@ -280,12 +280,12 @@ impl Form {
                 let mut columns = explain::columns(layout, row);
                 columns.insert("it_seq".to_owned(), json!(row.seq));
                 columns.insert("it_received".to_owned(), json!(row.received_us));
-                columns.insert("event".to_owned(), json!(String::from_utf8_lossy(&row.payload)));
+                columns.insert("event".to_owned(), json!(String::from_utf8_lossy(row.payload())));
                 writeln!(out, "{}", json_safe(&serde_json::Value::Object(columns).to_string()))?;
             }
             Self::NativeJson(transform, key) => {
                 let mut event = native_json(transform, row)?;
-                let mark = key.mark(row.seq, &row.payload);
+                let mark = key.mark(row.seq, row.payload());
                 event.truncate(event.len() - 2);
                 out.write_all(&event)?;
                 writeln!(out, ",\"it_seq\":{},\"it_seal\":\"{mark}\"}}}}", row.seq)?;
@@ -297,14 +297,14 @@ impl Form {
 
 /// The record as the component writes it for Vector.
 fn native_json(transform: &mut Transform, row: &StoredRow) -> Result<Vec<u8>, Failure> {
-    let end = u32::try_from(row.payload.len()).unwrap_or(u32::MAX);
+    let end = u32::try_from(row.payload().len()).unwrap_or(u32::MAX);
     let frames = [Frame { end, offset: 0, fault: None }];
     let batch = Batch {
         provenance: Provenance::OwnSource,
         source: "logstore",
         origin: "tail",
         codec: Codec::Actiontrail,
-        data: &row.payload,
+        data: row.payload(),
         frames: &frames,
         sealed: &[],
     };
@@ -321,7 +321,7 @@ fn line(layout: &Layout, row: &StoredRow) -> String {
     let text = |name: &str| {
         let position = layout.position(name).and_then(|p| u8::try_from(p).ok())?;
         match row.column(position)? {
-            Value::Text(text) if !text.is_empty() => Some(text.clone()),
+            Value::Text(text) if !text.is_empty() => Some(text.to_owned()),
             _ => None,
         }
     };
@@ -329,7 +329,7 @@ fn line(layout: &Layout, row: &StoredRow) -> String {
     let reasons = ["it_quarantine_reason", "it_quarantine_detail", "it_origin"];
     let told: Vec<String> = names.iter().chain(&reasons[..2]).filter_map(|n| text(n)).collect();
     let told = if told.is_empty() {
-        let shown: String = String::from_utf8_lossy(&row.payload).chars().take(160).collect();
+        let shown: String = String::from_utf8_lossy(row.payload()).chars().take(160).collect();
         shown
     } else {
         told.join("  ")

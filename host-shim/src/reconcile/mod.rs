@@ -198,7 +198,7 @@ fn gaps(snapshot: &Snapshot, from: NaiveDate, to: NaiveDate) -> anyhow::Result<V
         }
         seq += rows.len() as u64;
         for row in rows {
-            let Ok(entry) = serde_json::from_slice::<serde_json::Value>(&row.payload) else { continue };
+            let Ok(entry) = serde_json::from_slice::<serde_json::Value>(row.payload()) else { continue };
             let field = |name: &str| entry.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
             if field("kind").as_deref() != Some("gap") {
                 continue;

@@ -46,7 +46,7 @@ impl<F: Fn(Parked) -> bool + Send> ToWriter<F> {
 
 impl<F: Fn(Parked) -> bool + Send> Parking for ToWriter<F> {
     fn park(&mut self, sink: &str, record: &Record, why: &str) -> Result<(), NotParked> {
-        let row = self.rows.undeliverable(sink, record.row.seq, &record.row.payload, why);
+        let row = self.rows.undeliverable(sink, record.row.seq, record.row.payload(), why);
         let entry = Entry::new(Kind::Undeliverable, "run", clock::now_us())
             .with("sink", sink)
             .with("seq", record.row.seq)

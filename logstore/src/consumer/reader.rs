@@ -303,7 +303,7 @@ impl Reader {
                     let what = format!("record {next} was expected, record {} found", row.seq);
                     return Err(Error::corrupt(&path, 0, what));
                 }
-                bytes = bytes.saturating_add(row.payload.len());
+                bytes = bytes.saturating_add(row.payload().len());
                 if bytes > max_bytes && !rows.is_empty() {
                     break 'page;
                 }
@@ -337,7 +337,7 @@ impl Reader {
         let mut rows = Vec::new();
         while rows.len() < limit {
             let Some(row) = open.next(layout, room.unwrap_or(usize::MAX))? else { break };
-            room = Some(room.unwrap_or(max_bytes).saturating_sub(row.payload.len()));
+            room = Some(room.unwrap_or(max_bytes).saturating_sub(row.payload().len()));
             rows.push(row);
         }
         self.open = Some(open);

@@ -136,7 +136,7 @@ impl<'a> Nodes<'a> {
         }
         let wanted = TILE_WIDTH - (first % TILE_WIDTH as u64) as usize;
         let rows = self.snapshot.scan_rows(self.store, first, wanted)?;
-        let block: Vec<Hash> = rows.iter().map(|row| record_hash(&row.payload)).collect();
+        let block: Vec<Hash> = rows.iter().map(|row| record_hash(row.payload())).collect();
         let leaf = block.get(within).copied().ok_or_else(missing);
         self.blocks.borrow_mut().insert(first, block);
         leaf

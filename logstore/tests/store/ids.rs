@@ -141,7 +141,7 @@ fn assert_whole(writer: &Writer, dir: &Path, context: &str) {
     let mut ids: Vec<u64> = (12..26).chain([10]).collect();
     let rows = Snapshot::open(dir).unwrap().scan_rows(Store::Log, 0, 99).unwrap();
     let mut found: Vec<u64> =
-        rows.iter().map(|row| String::from_utf8_lossy(&row.payload)[18..24].parse().unwrap()).collect();
+        rows.iter().map(|row| String::from_utf8_lossy(row.payload())[18..24].parse().unwrap()).collect();
     ids.sort_unstable();
     found.sort_unstable();
     assert_eq!(found, ids, "{context}");

@@ -101,7 +101,7 @@ fn look(dir: &Path, acknowledged: u64) {
     );
     assert!(rows.iter().map(|r| r.seq).eq(first..snapshot.end(Store::Log)));
     for row in rows {
-        assert_eq!(String::from_utf8_lossy(&row.payload), event(row.seq));
+        assert_eq!(String::from_utf8_lossy(row.payload()), event(row.seq));
     }
 }
 

@@ -29,8 +29,8 @@ fn rows_read_back_the_same_from_the_tail_and_from_a_segment() {
         assert_eq!(snapshot.scan_rows(Store::Log, 0, 100).unwrap(), all);
         assert_eq!(snapshot.scan_rows(Store::Log, 3, 4).unwrap(), all[3..7]);
         assert_eq!(snapshot.scan_rows(Store::Log, 10, 4).unwrap(), []);
-        assert_eq!(snapshot.scan_rows(Store::Quarantine, 0, 9).unwrap()[0].payload, [0xff, 0x00, b'x']);
-        assert_eq!(snapshot.scan_rows(Store::Passthrough, 0, 9).unwrap()[0].payload, b"hello");
+        assert_eq!(snapshot.scan_rows(Store::Quarantine, 0, 9).unwrap()[0].payload(), [0xff, 0x00, b'x']);
+        assert_eq!(snapshot.scan_rows(Store::Passthrough, 0, 9).unwrap()[0].payload(), b"hello");
         for store in Store::ALL {
             for batch in snapshot.scan_batches(store, 0, 100).unwrap() {
                 assert_eq!(batch.schema(), snapshot.schema(store), "sealed: {sealed}");
@@ -107,7 +107,7 @@ fn a_reader_beside_a_busy_writer_sees_a_whole_number_of_transactions() {
                 assert!(
                     rows.iter()
                         .enumerate()
-                        .all(|(i, r)| r.seq == i as u64 && r.payload == event(i as u64).into_bytes())
+                        .all(|(i, r)| r.seq == i as u64 && r.payload() == event(i as u64).into_bytes())
                 );
                 seen += 1;
             }

@@ -50,15 +50,14 @@ pub(crate) fn row(id: u64) -> Vec<u8> {
 
 /// What `row(id)` reads back as.
 pub(crate) fn expected(id: u64, seq: u64, received_us: i64) -> StoredRow {
-    let mut columns = vec![
-        (0, Value::Text(format!("event-{id:06}"))),
-        (1, Value::Text(["PutObject", "GetObject", "DeleteBucket"][(id % 3) as usize].to_owned())),
-    ];
+    let name = format!("event-{id:06}");
+    let mut columns =
+        vec![(0, Value::Text(&name)), (1, Value::Text(["PutObject", "GetObject", "DeleteBucket"][(id % 3) as usize]))];
     if id.is_multiple_of(2) {
         columns.push((2, Value::Integer(id as i64 - 5)));
     }
     columns.push((3, Value::Timestamp(NOW - 1_000_000 + id as i64)));
-    StoredRow { seq, received_us, columns, payload: event(id).into_bytes() }
+    StoredRow::new(seq, received_us, &columns, event(id).as_bytes())
 }
 
 pub(crate) fn raw(bytes: &[u8]) -> Vec<u8> {
@@ -108,7 +107,7 @@ pub(crate) fn payloads(snapshot: &Snapshot, store: Store) -> Vec<String> {
     for (i, row) in rows.iter().enumerate() {
         assert_eq!(row.seq, i as u64);
     }
-    rows.into_iter().map(|r| String::from_utf8_lossy(&r.payload).into_owned()).collect()
+    rows.into_iter().map(|r| String::from_utf8_lossy(r.payload()).into_owned()).collect()
 }
 
 /// Fails from operation `at` on; the failing write leaves half of its bytes, as a crash would.

@@ -194,7 +194,7 @@ pub(crate) fn assert_holds(dir: &Path, steps: u64, context: &str) -> bool {
     let seqs: Vec<u64> = rows.iter().map(|r| r.seq).collect();
     assert_eq!(seqs, (first..2 * steps).collect::<Vec<_>>(), "{context}");
     for row in rows {
-        assert_eq!(String::from_utf8_lossy(&row.payload), event(row.seq), "{context}");
+        assert_eq!(String::from_utf8_lossy(row.payload()), event(row.seq), "{context}");
     }
     for (store, every) in [(Store::Passthrough, 2), (Store::Journal, 4)] {
         assert_eq!(payloads(&snapshot, store).len() as u64, steps.div_ceil(every), "{context}: {store}");

@@ -64,7 +64,7 @@ pub(super) fn read(
                 if let Some(changed) = &changed {
                     layout.clone_from(changed);
                 }
-                let records = page.rows.into_iter().map(|row| Record { mark: mark(row.seq, &row.payload), row });
+                let records = page.rows.into_iter().map(|row| Record { mark: mark(row.seq, row.payload()), row });
                 (Found::Page { records: records.collect(), at_end: page.at_end, layout: changed }, Pause::None)
             }
             Err(ConsumerError::Expired { at, first_kept, .. }) => {

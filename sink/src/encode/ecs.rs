@@ -168,7 +168,7 @@ fn own(trail: &str, asked: &Asked<'_>) -> (Map<String, Value>, Map<String, Value
         if ours { &mut innertrail } else { &mut aliyun }.insert(name.to_owned(), value);
     });
     if fields::event(asked.record).is_err() {
-        innertrail.insert("event_base64".to_owned(), super::base64(&asked.record.row.payload).into());
+        innertrail.insert("event_base64".to_owned(), super::base64(asked.record.row.payload()).into());
     }
     (aliyun, innertrail)
 }

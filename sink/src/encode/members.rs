@@ -1,7 +1,7 @@
 //! Which members Vector's encodings give a record, and where their values come from.
 //! It must never depend on where the columns stand: a component that was replaced may have others behind them.
 
-use innertrail_logstore::{Layout, StoredRow, Value};
+use innertrail_logstore::{Layout, Value};
 use innertrail_plugin::event::columns::{ALL, COLUMNS, Column, LIFTED};
 
 use crate::record::Record;
@@ -91,27 +91,27 @@ impl Members {
     /// The one moment that a record has.
     pub(crate) fn moment(&self, record: &Record) -> Option<i64> {
         match record.row.column(self.moment?)? {
-            Value::Timestamp(us) | Value::Integer(us) => Some(*us),
+            Value::Timestamp(us) | Value::Integer(us) => Some(us),
             Value::Text(_) => None,
         }
     }
 
     fn walk<'a>(&self, members: &[Member], record: &'a Record, mut visit: impl FnMut(&'static str, Of<'a>)) {
-        let row = Columns::of(&record.row);
-        let nulls = self.nulls.and_then(|at| row.get(at)).and_then(|value| match value {
-            Value::Text(text) => Some(text.as_str()),
+        let row = &record.row;
+        let nulls = self.nulls.and_then(|at| row.column(at)).and_then(|value| match value {
+            Value::Text(text) => Some(text),
             _ => None,
         });
         for Member { name, origin } in members {
             let value = match origin {
-                Origin::Event => Some(Of::Text(&record.row.payload)),
+                Origin::Event => Some(Of::Text(record.row.payload())),
                 Origin::Seq => Some(Of::Integer(i64::try_from(record.row.seq).unwrap_or(i64::MAX))),
                 Origin::Seal => Some(Of::Text(record.mark.as_bytes())),
-                Origin::Column(at, nullable) => row.get(*at).map(plain).or_else(|| {
+                Origin::Column(at, nullable) => row.column(*at).map(plain).or_else(|| {
                     nulls.filter(|_| *nullable).filter(|nulls| nulls.split(',').any(|n| n == *name)).map(|_| Of::Null)
                 }),
-                Origin::Moment(at) => row.get(*at).and_then(|value| match value {
-                    Value::Timestamp(us) | Value::Integer(us) => Some(Of::Moment(*us)),
+                Origin::Moment(at) => row.column(*at).and_then(|value| match value {
+                    Value::Timestamp(us) | Value::Integer(us) => Some(Of::Moment(us)),
                     Value::Text(_) => None,
                 }),
             };
@@ -122,34 +122,9 @@ impl Members {
     }
 }
 
-fn plain(value: &Value) -> Of<'_> {
+fn plain(value: Value<'_>) -> Of<'_> {
     match value {
         Value::Text(text) => Of::Text(text.as_bytes()),
-        Value::Integer(number) | Value::Timestamp(number) => Of::Integer(*number),
-    }
-}
-
-/// A row's columns by position, found without a search for each.
-struct Columns<'a> {
-    row: &'a StoredRow,
-    places: [u8; 256],
-}
-
-/// No such column. A layout has 255 at the most, so no place is this one.
-const NONE: u8 = u8::MAX;
-
-impl<'a> Columns<'a> {
-    fn of(row: &'a StoredRow) -> Self {
-        let mut places = [NONE; 256];
-        for (place, (position, _)) in (0..NONE).zip(&row.columns) {
-            places[usize::from(*position)] = place;
-        }
-        Self { row, places }
-    }
-
-    fn get(&self, position: u8) -> Option<&'a Value> {
-        let place = self.places[usize::from(position)];
-        // `NONE` is no place: a row has at most 255 columns.
-        self.row.columns.get(usize::from(place)).map(|(_, value)| value)
+        Value::Integer(number) | Value::Timestamp(number) => Of::Integer(number),
     }
 }

@@ -7,7 +7,7 @@ use super::members::{Members, Of};
 use crate::record::Record;
 
 pub(super) fn append(members: &Members, record: &Record, out: &mut Vec<u8>) {
-    out.reserve(record.row.payload.len() * 2 + 1_024);
+    out.reserve(record.row.payload().len() * 2 + 1_024);
     out.extend_from_slice(b"{\"log\":{");
     let mut first = true;
     members.each(record, |name, value| {

@@ -129,7 +129,7 @@ impl<'a> ApiActivity<'a> {
             http_request: asked.text("userAgent").map(|agent| json!({ "user_agent": agent })),
             resources: resources(&asked),
             raw_data: fields::event(asked.record).ok(),
-            raw_data_size: asked.record.row.payload.len(),
+            raw_data_size: asked.record.row.payload().len(),
             unmapped: unmapped(&asked),
         }
     }
@@ -289,7 +289,7 @@ fn unmapped(asked: &Asked<'_>) -> Map<String, Value> {
         }
     });
     if fields::event(asked.record).is_err() {
-        unmapped.insert("event_base64".to_owned(), super::base64(&asked.record.row.payload).into());
+        unmapped.insert("event_base64".to_owned(), super::base64(asked.record.row.payload()).into());
     }
     unmapped
 }

@@ -48,14 +48,14 @@ fn log(out: &mut Vec<u8>, layout: &Layout, record: &Record) {
 
 /// Length of a record within a request, its comma included.
 pub(super) fn record_len(layout: &Layout, record: &Record) -> usize {
-    let mut out = Vec::with_capacity(record.row.payload.len() * 2 + 4_096);
+    let mut out = Vec::with_capacity(record.row.payload().len() * 2 + 4_096);
     log(&mut out, layout, record);
     out.len() + 1
 }
 
 /// The whole request.
 pub(super) fn request(batch: &Batch<'_>, shared: &Shared<'_>) -> Vec<u8> {
-    let payloads: usize = batch.records.iter().map(|record| record.row.payload.len()).sum();
+    let payloads: usize = batch.records.iter().map(|record| record.row.payload().len()).sum();
     let mut out = Vec::with_capacity(payloads * 3);
     raw(&mut out, "{\"resourceLogs\":[{\"resource\":{\"attributes\":[");
     for (i, (name, value)) in shared.attributes().iter().enumerate() {

@@ -67,7 +67,7 @@ fn pair(out: &mut Vec<u8>, number: u8, name: &str, value: Field<'_>) {
 
 /// Length of a `LogRecord`.
 fn log_len(layout: &Layout, record: &Record, head: &Head) -> usize {
-    let mut len = 2 * 9 + 2 + field_len(head.severity_text.len()) + field_len(field_len(record.row.payload.len()));
+    let mut len = 2 * 9 + 2 + field_len(head.severity_text.len()) + field_len(field_len(record.row.payload().len()));
     fields::each(layout, record, |name, value| len += field_len(pair_len(name, value)));
     len
 }
@@ -78,9 +78,9 @@ fn log(out: &mut Vec<u8>, layout: &Layout, record: &Record, head: &Head) {
     out.extend_from_slice(&head.time.to_le_bytes());
     out.extend_from_slice(&[key(2, VARINT), head.severity]);
     bytes(out, 3, head.severity_text.as_bytes());
-    open(out, 5, field_len(record.row.payload.len()));
+    open(out, 5, field_len(record.row.payload().len()));
     // A body that is no text is `bytes_value`.
-    bytes(out, if fields::event(record).is_ok() { 1 } else { 7 }, &record.row.payload);
+    bytes(out, if fields::event(record).is_ok() { 1 } else { 7 }, record.row.payload());
     fields::each(layout, record, |name, value| pair(out, 6, name, value));
     out.push(key(11, FIXED64));
     out.extend_from_slice(&head.observed.to_le_bytes());

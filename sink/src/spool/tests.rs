@@ -9,7 +9,7 @@ use super::*;
 use crate::record::Record;
 
 fn record(seq: u64) -> Record {
-    let row = StoredRow { seq, received_us: 0, columns: vec![], payload: b"{\"a\":\"line\\nfeed\"}".to_vec() };
+    let row = StoredRow::new(seq, 0, &[], b"{\"a\":\"line\\nfeed\"}");
     Record { row, mark: format!("v1.{seq}.00") }
 }
 

@@ -33,7 +33,7 @@ impl Sender for Notes {
         1 << 20
     }
     fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize {
-        batch.records[at].row.payload.len()
+        batch.records[at].row.payload().len()
     }
 }
 

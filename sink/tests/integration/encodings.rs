@@ -33,11 +33,11 @@ fn native_json_is_what_tail_prints() {
     let rooms = rooms();
     let mut nulls = 0;
     for record in &records {
-        let tail = dedicated(&rooms, &record.row.payload, batch::Encoding::NativeJson);
+        let tail = dedicated(&rooms, record.row.payload(), batch::Encoding::NativeJson);
         let [tail] = &tail[..] else { panic!("record {} is no operation log any more", record.row.seq) };
         let mut tail = parsed(tail);
         tail["log"]["it_seq"] = json!(record.row.seq);
-        tail["log"]["it_seal"] = json!(mark(record.row.seq, &record.row.payload));
+        tail["log"]["it_seal"] = json!(mark(record.row.seq, record.row.payload()));
         nulls += tail["log"].as_object().unwrap().values().filter(|v| v.is_null()).count();
         assert_eq!(parsed(&written(Encoding::NativeJson, &layout, record)), tail);
     }
@@ -75,7 +75,7 @@ fn plain_json_has_every_column() {
 #[test]
 fn odd_records_are_written_or_refused_whole() {
     let at = |name: &str| u8::try_from(layout().position(name).unwrap()).unwrap();
-    let row = |columns| StoredRow { seq: u64::MAX, received_us: i64::MIN, columns, payload: b"\0\"\xc3\xa9".to_vec() };
+    let row = |columns: Vec<_>| StoredRow::new(u64::MAX, i64::MIN, &columns, b"\0\"\xc3\xa9");
     let time = |us| vec![(at("__time__"), Column::Integer(i64::MIN)), (at("it_time"), Column::Timestamp(us))];
     for us in [0, 1, -1, 999_999, -62_167_219_200_000_001, 253_402_300_800_000_000, 8_210_266_876_799_999_999] {
         let record = marked(row(time(us)));
@@ -101,7 +101,7 @@ fn odd_records_are_written_or_refused_whole() {
     shuffled.columns.reverse();
     shuffled.key = None;
     let position = u8::try_from(shuffled.position("eventName").unwrap()).unwrap();
-    let record = marked(row(vec![(position, Column::Text("PutObject".to_owned()))]));
+    let record = marked(row(vec![(position, Column::Text("PutObject"))]));
     assert_eq!(parsed(&written(Encoding::NativeJson, &shuffled, &record))["log"]["eventName"], "PutObject");
     assert_eq!(
         parsed(&written(Encoding::NativeJson, &Layout::default(), &marked(row(vec![]))))["log"]["event"],

@@ -95,11 +95,13 @@ fn take(rooms: &Transform, data: &[u8], case: &str, found: &mut Fixtures) {
 fn record(layout: &Layout, seq: u64, row: &[u8]) -> Record {
     let row = RowRef::parse(row).unwrap();
     row.check(layout, Store::Log).unwrap();
-    let value = |kind: Kind, bytes: &[u8]| match kind {
-        Kind::Text => Value::Text(std::str::from_utf8(bytes).unwrap().to_owned()),
-        Kind::Integer => Value::Integer(i64::from_le_bytes(bytes.try_into().unwrap())),
-        Kind::Timestamp => Value::Timestamp(i64::from_le_bytes(bytes.try_into().unwrap())),
-    };
+    fn value(kind: Kind, bytes: &[u8]) -> Value<'_> {
+        match kind {
+            Kind::Text => Value::Text(std::str::from_utf8(bytes).unwrap()),
+            Kind::Integer => Value::Integer(i64::from_le_bytes(bytes.try_into().unwrap())),
+            Kind::Timestamp => Value::Timestamp(i64::from_le_bytes(bytes.try_into().unwrap())),
+        }
+    }
     // In the layout's order, and without what only quarantine has: as a row is read back from the dedicated Logstore.
     let mut columns: Vec<(u8, Value)> = row
         .slots()
@@ -107,7 +109,7 @@ fn record(layout: &Layout, seq: u64, row: &[u8]) -> Record {
         .map(|slot| (slot.column, value(layout.columns[usize::from(slot.column)].kind, row.bytes(slot).unwrap())))
         .collect();
     columns.sort_by_key(|(column, _)| *column);
-    let row = StoredRow { seq, received_us: NOW + seq as i64, columns, payload: row.payload().to_vec() };
+    let row = StoredRow::new(seq, NOW + seq as i64, &columns, row.payload());
     Record { mark: mark(seq), row }
 }
 
@@ -119,10 +121,8 @@ pub(crate) fn mark(seq: u64) -> String {
 /// A record of one text column, for what no fixture has.
 pub(crate) fn made(seq: u64, columns: &[(&str, Value)], payload: &[u8]) -> Record {
     let layout = layout();
-    let mut columns: Vec<(u8, Value)> = columns
-        .iter()
-        .map(|(name, value)| (u8::try_from(layout.position(name).unwrap()).unwrap(), value.clone()))
-        .collect();
+    let mut columns: Vec<(u8, Value)> =
+        columns.iter().map(|(name, value)| (u8::try_from(layout.position(name).unwrap()).unwrap(), *value)).collect();
     columns.sort_by_key(|(column, _)| *column);
-    Record { mark: mark(seq), row: StoredRow { seq, received_us: NOW, columns, payload: payload.to_vec() } }
+    Record { mark: mark(seq), row: StoredRow::new(seq, NOW, &columns, payload) }
 }

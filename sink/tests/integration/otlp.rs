@@ -37,12 +37,12 @@ fn expected(fixtures: &Fixtures, at: usize) -> BTreeMap<String, Any> {
         ("it_received".to_owned(), Any::IntValue(record.row.received_us)),
         ("it_seal".to_owned(), text(&record.mark)),
     ]);
-    for (position, value) in &record.row.columns {
+    for (position, value) in record.row.columns() {
         let value = match value {
             Value::Text(t) => text(t),
-            Value::Integer(n) | Value::Timestamp(n) => Any::IntValue(*n),
+            Value::Integer(n) | Value::Timestamp(n) => Any::IntValue(n),
         };
-        all.insert(fixtures.layout.columns[usize::from(*position)].name.clone(), value);
+        all.insert(fixtures.layout.columns[usize::from(position)].name.clone(), value);
     }
     all
 }
@@ -79,9 +79,9 @@ fn every_fixture_arrives_as_it_is_stored() {
             assert_eq!(attributes(&log.attributes), expected(&fixtures, at), "{}", fixtures.cases[at]);
             assert_eq!(log.observed_time_unix_nano, record.row.received_us as u64 * 1_000);
             let time = record.value(&fixtures.layout, "it_time");
-            assert_eq!(Some(&Value::Timestamp(log.time_unix_nano as i64 / 1_000)), time, "{}", fixtures.cases[at]);
+            assert_eq!(Some(Value::Timestamp(log.time_unix_nano as i64 / 1_000)), time, "{}", fixtures.cases[at]);
         }
-        let raw: Vec<&str> = fixtures.records.iter().map(|r| std::str::from_utf8(&r.row.payload).unwrap()).collect();
+        let raw: Vec<&str> = fixtures.records.iter().map(|r| std::str::from_utf8(r.row.payload()).unwrap()).collect();
         assert_eq!(bodies(&seen.request), raw);
     }
 }
@@ -96,13 +96,13 @@ fn every_size_of_number_and_text_arrives() {
     for (seq, n) in (0..).zip(numbers) {
         let text = "\u{1}\"\\é".repeat(seq as usize);
         let columns =
-            [("it_offset", Value::Integer(n)), ("it_time", Value::Timestamp(n)), ("eventName", Value::Text(text))];
+            [("it_offset", Value::Integer(n)), ("it_time", Value::Timestamp(n)), ("eventName", Value::Text(&text))];
         records.push(made(seq, &columns, b"{}"));
     }
     records.extend(
         (100..)
             .zip(lengths)
-            .map(|(seq, len)| made(seq, &[("userAgent", Value::Text("é".repeat(len / 2)))], &vec![b'x'; len])),
+            .map(|(seq, len)| made(seq, &[("userAgent", Value::Text(&"é".repeat(len / 2)))], &vec![b'x'; len])),
     );
     let fixtures = Fixtures { layout: fixture_records::layout(), cases: vec![String::new(); records.len()], records };
     for encoding in [Encoding::Protobuf, Encoding::Json] {
@@ -188,7 +188,7 @@ fn the_frame_is_never_longer_than_what_is_kept_for_it() {
     for (trail, account) in [("t".repeat(256), "\u{1}".repeat(64)), ("t".repeat(9_000), "1".repeat(9_000))] {
         for encoding in [Encoding::Protobuf, Encoding::Json] {
             let mut sender = sender(&receiver, |c| c.encoding = encoding);
-            let record = [made(1, &[("recipientAccountId", Value::Text(account.clone()))], b"{}")];
+            let record = [made(1, &[("recipientAccountId", Value::Text(&account))], b"{}")];
             let batch = Batch { trail: &trail, layout: &fixtures.layout, records: &record };
             sender.send(&batch).unwrap();
             assert!(receiver.last().body.len() <= sender.encoded_len(&batch, 0) + 1_024);

@@ -88,7 +88,7 @@ fn fluents_own_server_takes_every_record_and_acknowledges_it() {
             assert_eq!(entry["tag"], "innertrail");
             assert_eq!(entry["record"]["it_seq"], record.row.seq);
             assert_eq!(entry["record"]["it_seal"], record.mark.as_str());
-            assert_eq!(entry["record"]["event"], json!(String::from_utf8(record.row.payload.clone()).unwrap()));
+            assert_eq!(entry["record"]["event"], json!(String::from_utf8(record.row.payload().to_vec()).unwrap()));
         }
     }
 }
@@ -197,7 +197,7 @@ fn protobufs_own_library_reads_every_record_in_both_encodings() {
             sender.send(&fixtures.part(at, to)).unwrap();
             for record in &fixtures.records[at..to] {
                 let log: Value = serde_json::from_str(&server.line()).unwrap();
-                assert_eq!(log["body"], json!(String::from_utf8(record.row.payload.clone()).unwrap()));
+                assert_eq!(log["body"], json!(String::from_utf8(record.row.payload().to_vec()).unwrap()));
                 assert_eq!(log["attributes"]["it_seal"], record.mark.as_str());
                 assert_eq!(log["attributes"]["it_seq"], record.row.seq);
                 assert_eq!(log["attributes"]["eventId"].as_str(), record.text(&fixtures.layout, "eventId"));
@@ -278,7 +278,7 @@ fn rotel_takes_every_record_and_hands_it_on() {
             || -> Vec<String> { behind.seen.lock().unwrap().iter().flat_map(|seen| bodies(&seen.request)).collect() };
         until("the batch", || arrived().len() >= fixtures.records.len());
         let mut wanted: Vec<String> =
-            fixtures.records.iter().map(|r| String::from_utf8(r.row.payload.clone()).unwrap()).collect();
+            fixtures.records.iter().map(|r| String::from_utf8(r.row.payload().to_vec()).unwrap()).collect();
         let mut found = arrived();
         wanted.sort();
         found.sort();

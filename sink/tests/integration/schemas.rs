@@ -18,21 +18,18 @@ fn written(append: Append, layout: &Layout, record: &Record) -> Value {
 
 /// Records that no fixture has: nothing at all, hostile texts, moments that no calendar has.
 fn odd() -> Vec<Record> {
-    let text = |t: &str| Stored::Text(t.to_owned());
+    fn text(t: &str) -> Stored<'_> {
+        Stored::Text(t)
+    }
     let columns: Vec<String> = fixture_records::layout().columns.iter().map(|c| c.name.clone()).collect();
-    let with = |value: &str| -> Vec<(String, Stored)> {
-        let is_text = |c: &&String| {
-            !["__time__", "it_time", "it_offset", "it_redacted", "it_duplicate_keys"].contains(&c.as_str())
-        };
-        columns.iter().filter(is_text).map(|c| (c.clone(), text(value))).collect()
-    };
+    let is_text = |c: &&str| !["__time__", "it_time", "it_offset", "it_redacted", "it_duplicate_keys"].contains(c);
+    let texts: Vec<&str> = columns.iter().map(String::as_str).filter(is_text).collect();
     let mut records =
         vec![made(1_000, &[], b"{}"), made(1_001, &[], b"\xff\xfe"), made(1_002, &[], "x".repeat(70_000).as_bytes())];
     for (i, value) in
         ["", "\u{0}\"\\\u{1b}[2J\n", "a;b,c;", "::1", "1.2.3.4", "a.b", "true", ":", "😀"].iter().enumerate()
     {
-        let all = with(value);
-        let all: Vec<(&str, Stored)> = all.iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
+        let all: Vec<(&str, Stored)> = texts.iter().map(|name| (*name, text(value))).collect();
         records.push(made(2_000 + i as u64, &all, b"{}"));
     }
     for (i, us) in [i64::MIN, i64::MAX, -1, 0].into_iter().enumerate() {
@@ -87,13 +84,13 @@ fn every_record_is_valid_ecs() {
 fn nothing_of_a_record_is_lost() {
     let fixtures = fixture_records::all();
     for record in &fixtures.records {
-        let raw = std::str::from_utf8(&record.row.payload).unwrap();
+        let raw = std::str::from_utf8(record.row.payload()).unwrap();
         let event = written(ocsf::append, &fixtures.layout, record);
         assert_eq!(event["raw_data"], raw);
         let document = written(ecs::append, &fixtures.layout, record);
         assert_eq!(document["event"]["original"], raw);
-        for (position, value) in &record.row.columns {
-            let name = &fixtures.layout.columns[usize::from(*position)].name;
+        for (position, value) in record.row.columns() {
+            let name = &fixtures.layout.columns[usize::from(position)].name;
             let value = match value {
                 Stored::Text(text) => json!(text),
                 Stored::Integer(n) | Stored::Timestamp(n) => json!(n),

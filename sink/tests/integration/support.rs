@@ -120,7 +120,7 @@ pub(crate) fn records(dir: &Path) -> (Layout, Vec<Record>) {
 }
 
 pub(crate) fn marked(row: StoredRow) -> Record {
-    Record { mark: mark(row.seq, &row.payload), row }
+    Record { mark: mark(row.seq, row.payload()), row }
 }
 
 /// The rooms as they are natively, with many products enabled.

@@ -34,7 +34,12 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new() -> Self {
-        let stage = Self { cloud: Cloud::start().unwrap(), dir: tempfile::tempdir().unwrap() };
+        Self::of(Cloud::start().unwrap())
+    }
+
+    /// The same with doubles of the caller's.
+    pub(super) fn of(cloud: Cloud) -> Self {
+        let stage = Self { cloud, dir: tempfile::tempdir().unwrap() };
         stage.put_key(&Key::reader());
         stage
     }
@@ -42,12 +47,16 @@ impl Stage {
     /// A Logstore with so many shards and events.
     pub(super) fn with_logstore(shards: u32, load: &Load) -> Self {
         let stage = Self::new();
-        stage.cloud.sls.create_project(PROJECT, REGION);
-        stage.cloud.sls.create_logstore(PROJECT, LOGSTORE, shards);
-        if load.events > 0 {
-            stage.cloud.sls.fill(PROJECT, LOGSTORE, load);
-        }
+        stage.fill(shards, load);
         stage
+    }
+
+    pub(super) fn fill(&self, shards: u32, load: &Load) {
+        self.cloud.sls.create_project(PROJECT, REGION);
+        self.cloud.sls.create_logstore(PROJECT, LOGSTORE, shards);
+        if load.events > 0 {
+            self.cloud.sls.fill(PROJECT, LOGSTORE, load);
+        }
     }
 
     /// A bucket with a trail's objects.
