@@ -12,6 +12,7 @@ mod ahead;
 mod backoff;
 mod core;
 mod error;
+mod memory;
 mod position;
 mod report;
 mod runner;

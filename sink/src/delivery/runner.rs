@@ -226,6 +226,7 @@ impl Delivery {
             let limits = Limits { records: self.settings.max_records, bytes: self.sender.max_request_bytes() };
             let seed = now_us().unsigned_abs() ^ u64::from(std::process::id()) << 32;
             let core = Core::new(limits, self.settings, at.seq(), self.counts, seed);
+            let gave_back_at = self.counts.sent;
             Stretch {
                 delivery: self,
                 core,
@@ -241,6 +242,7 @@ impl Delivery {
                 begun: Instant::now(),
                 missed: None,
                 unstored: false,
+                gave_back_at,
                 unread: false,
             }
             .run(stop)

@@ -14,8 +14,11 @@ use super::core::{Core, Now, Step};
 use super::position::Held;
 use super::report::State;
 use super::runner::{Delivery, SLICE, now_us};
-use super::{DeliveryError, NotParked};
+use super::{DeliveryError, NotParked, memory};
 use crate::record::{Batch, Record};
+
+/// Records after which a rest is worth giving memory back.
+const BACKLOG: u64 = 4_096;
 
 /// How a stretch of delivering ended.
 pub(super) enum Ended {
@@ -46,6 +49,8 @@ pub(super) struct Stretch<'a> {
     pub(super) missed: Option<(u64, u64)>,
     /// The last try to store the position failed.
     pub(super) unstored: bool,
+    /// Records taken when memory was given back last.
+    pub(super) gave_back_at: u64,
     /// Nobody reads any more, which only a panic can do: the thread's scope passes it on.
     pub(super) unread: bool,
 }
@@ -150,6 +155,11 @@ impl Stretch<'_> {
         if self.core.end() == self.core.at() {
             self.records = Vec::new();
             self.from = 0;
+            let sent = self.core.counts().sent;
+            if sent - self.gave_back_at >= BACKLOG {
+                self.gave_back_at = sent;
+                memory::give_back();
+            }
         }
     }
 

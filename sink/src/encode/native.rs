@@ -4,7 +4,7 @@
 //! Values are texts, integers, one moment and nulls at the top of the log: there is no float that could be NaN and no
 //! nesting. The moment is checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use innertrail_plugin::event::{LogEvent, Value};
 
@@ -13,6 +13,9 @@ use super::{EncodeError, Encoder, Encoding};
 use crate::record::{Batch, Record};
 
 const MICROS: i64 = 1_000_000;
+
+/// Records whose lengths are kept: more than wait for one sink.
+const MOST_NOTED: usize = 4_096;
 
 /// `metadata` and `metadata_full` of a log that has none, as Vector writes them: each with an empty object.
 const METADATA: &[u8] = &[0x1a, 2, 0x3a, 0, 0x22, 4, 0x0a, 2, 0x3a, 0];
@@ -92,25 +95,67 @@ pub(super) fn append(members: &Members, record: &Record, out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-/// A `PushEventsRequest` of the batch.
+/// Lengths that were worked out to cut a batch, so that writing it does not work them out again: by record, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Lengths(VecDeque<(u64, usize)>);
+
+impl Lengths {
+    /// Notes the length of a record's log.
+    pub(crate) fn note(&mut self, record: &Record, len: usize) {
+        if self.0.back().is_some_and(|(seq, _)| *seq >= record.row.seq) {
+            // It was gone back to an earlier record.
+            self.0.clear();
+        }
+        if self.0.len() == MOST_NOTED {
+            self.0.pop_front();
+        }
+        self.0.push_back((record.row.seq, len));
+    }
+
+    /// The length of a record's log, if it was noted; forgets those of records before.
+    fn take(&mut self, record: &Record) -> Option<usize> {
+        while self.0.front().is_some_and(|(seq, _)| *seq < record.row.seq) {
+            self.0.pop_front();
+        }
+        self.0.front().filter(|(seq, _)| *seq == record.row.seq).map(|(_, len)| *len)
+    }
+}
+
+/// A `PushEventsRequest` of the batch. A noted length that is not the record's own is found and not used.
 ///
 /// # Errors
 /// Of the first record that cannot be written.
-pub(crate) fn push_request(encoder: &Encoder, batch: &Batch<'_>) -> Result<Vec<u8>, EncodeError> {
+pub(crate) fn push_request(encoder: &Encoder, batch: &Batch<'_>, noted: &mut Lengths) -> Result<Vec<u8>, EncodeError> {
     encoder.members(batch, |members| {
-        let lens: Vec<usize> = batch.records.iter().map(|record| log_len(members, record)).collect();
-        let total = lens.iter().map(|len| delimited(delimited(*len))).sum();
-        let mut out = Vec::with_capacity(total);
-        for (record, len) in batch.records.iter().zip(lens) {
-            out.push(FIRST);
-            varint(&mut out, delimited(len));
-            out.push(FIRST);
-            varint(&mut out, len);
-            append(members, record, &mut out)?;
+        let lens: Vec<usize> =
+            batch.records.iter().map(|record| noted.take(record).unwrap_or_else(|| log_len(members, record))).collect();
+        match written(members, batch, &lens)? {
+            Some(out) => Ok(out),
+            None => {
+                let lens: Vec<usize> = batch.records.iter().map(|record| log_len(members, record)).collect();
+                let out = written(members, batch, &lens)?;
+                Ok(out.expect("a log is as long as `log_len` says"))
+            }
         }
-        debug_assert_eq!(out.len(), total);
-        Ok(out)
     })
+}
+
+/// The request with logs of these lengths; `None` when one has another.
+fn written(members: &Members, batch: &Batch<'_>, lens: &[usize]) -> Result<Option<Vec<u8>>, EncodeError> {
+    let total = lens.iter().map(|len| delimited(delimited(*len))).sum();
+    let mut out = Vec::with_capacity(total);
+    for (record, len) in batch.records.iter().zip(lens) {
+        out.push(FIRST);
+        varint(&mut out, delimited(*len));
+        out.push(FIRST);
+        varint(&mut out, *len);
+        let begins = out.len();
+        append(members, record, &mut out)?;
+        if out.len() - begins != *len {
+            return Ok(None);
+        }
+    }
+    Ok(Some(out))
 }
 
 /// Appends an `EventArray` of the batch.
@@ -203,4 +248,36 @@ fn varint64(out: &mut Vec<u8>, mut number: u64) {
 fn varint_len(number: u64) -> usize {
     // 7 bits a byte; 0 takes one.
     (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+#[cfg(test)]
+mod tests {
+    use innertrail_logstore::{Column, Encoding as Stored, Kind, Layout, StoredRow, Value as Cell};
+
+    use super::*;
+
+    fn record(seq: u64, text: &str) -> Record {
+        Record { row: StoredRow::new(seq, 0, &[(0, Cell::Text(text))], b"{}"), mark: String::new() }
+    }
+
+    /// A length that was noted for another record of the same number would cut every message behind it in the wrong place.
+    #[test]
+    fn noted_lengths_change_no_byte_of_a_request() {
+        let layout = Layout { columns: vec![Column::new("eventName", Kind::Text, Stored::Plain)], key: None };
+        let records: Vec<Record> = (5..9).map(|seq| record(seq, &"x".repeat(seq as usize * 20))).collect();
+        let batch = Batch { trail: "t", layout: &layout, records: &records };
+        let encoder = Encoder::new(Encoding::Native);
+        let plain = push_request(&encoder, &batch, &mut Lengths::default()).unwrap();
+        for (from, wrong) in [(0, None), (0, Some(7)), (0, Some(5)), (2, None)] {
+            let mut noted = Lengths::default();
+            noted.note(&records[3], 1);
+            for record in &records[from..] {
+                let len = encoder.len(&batch, record);
+                noted.note(record, if wrong == Some(record.row.seq) { len + 1 } else { len });
+            }
+            for _again in 0..2 {
+                assert_eq!(push_request(&encoder, &batch, &mut noted).unwrap(), plain, "{from} {wrong:?}");
+            }
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod socket;
 mod tls;
 mod wire;
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use ureq::http::uri::PathAndQuery;
 use self::socket::Connector;
 pub use self::tls::Tls;
 use self::wire::Raw;
-use crate::encode::{Encoder, Encoding, delimited, push_request};
+use crate::encode::{Encoder, Encoding, Lengths, delimited, push_request};
 use crate::record::Batch;
 use crate::sender::{Refused, Sender};
 
@@ -169,6 +170,7 @@ pub struct Vector {
     runtime: tokio::runtime::Runtime,
     link: Link,
     encoder: Encoder,
+    lengths: RefCell<Lengths>,
     /// Whether it said that it serves since the connection last failed.
     healthy: bool,
 }
@@ -185,7 +187,14 @@ impl Vector {
             let _entered = runtime.enter();
             Link::new(&config)?
         };
-        Ok(Self { config, runtime, link, encoder: Encoder::new(Encoding::Native), healthy: false })
+        Ok(Self {
+            config,
+            runtime,
+            link,
+            encoder: Encoder::new(Encoding::Native),
+            lengths: RefCell::default(),
+            healthy: false,
+        })
     }
 
     /// Asks whether it serves, as Vector's own sink does at its start.
@@ -210,7 +219,7 @@ impl Vector {
 impl Sender for Vector {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
         let never = |why: String| Refused::Never { why };
-        let request = push_request(&self.encoder, batch).map_err(|e| never(e.to_string()))?;
+        let request = push_request(&self.encoder, batch, self.lengths.get_mut()).map_err(|e| never(e.to_string()))?;
         if request.len() > MAX_MESSAGE {
             return Err(never(format!("{} bytes are more than the {MAX_MESSAGE} that Vector takes", request.len())));
         }
@@ -227,7 +236,10 @@ impl Sender for Vector {
     }
 
     fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize {
-        batch.records.get(at).map_or(0, |record| delimited(delimited(self.encoder.len(batch, record))))
+        let Some(record) = batch.records.get(at) else { return 0 };
+        let len = self.encoder.len(batch, record);
+        self.lengths.borrow_mut().note(record, len);
+        delimited(delimited(len))
     }
 }
 
