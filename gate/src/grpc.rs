@@ -13,6 +13,8 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use innertrail_sink::Refused;
 
+use crate::report::Told;
+
 /// The longest message, bytes, decompressed: what Vector's own source takes.
 pub(crate) const MAX_MESSAGE: usize = innertrail_sink::vector::MAX_MESSAGE;
 
@@ -148,6 +150,16 @@ pub(crate) fn answer(result: Result<(), Status>) -> Response<Answer> {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response.headers_mut().insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,zstd"));
     response
+}
+
+/// What an answer tells the agent to do.
+pub(crate) fn told(answer: &Result<(), Status>) -> Told {
+    match answer {
+        Ok(()) => Told::Taken,
+        // What Vector sends again.
+        Err(Status { code: 8 | 13 | 14, .. }) => Told::Later,
+        Err(_) => Told::Never,
+    }
 }
 
 /// An answer to what is no gRPC.

@@ -6,7 +6,11 @@ use std::ops::Range;
 use bytes::Bytes;
 
 /// Bytes of events that are judged at a time, and the longest event: Vector's own limit of a `native` frame.
-const BATCH: usize = 8 << 20;
+pub(crate) const BATCH: usize = 8 << 20;
+/// Events that are judged at a time.
+pub(crate) const FRAMES: usize = 1 << 15;
+/// Events that a request may have: one of two bytes must not cost fifty.
+const EVENTS: usize = 1 << 20;
 /// What cannot be decoded is kept in pieces of this length.
 const PIECE: usize = 1 << 20;
 
@@ -19,7 +23,8 @@ pub enum Broken {
     Oversize,
 }
 
-/// One event to be judged, as an `EventArray` of one; broken, the bytes as they came.
+/// One event to be judged: of Vector as an `EventArray` of one, of OTLP as an object of `native_json`; broken, the bytes as
+/// they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// Where it ends in the batch's data.
@@ -40,7 +45,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, parts: &[&[u8]], offset: usize, broken: Option<Broken>) {
+    /// Whether something of this length may be judged together with what is here.
+    pub(crate) fn has_room(&self, more: usize) -> bool {
+        self.frames.is_empty() || (self.data.len() + more <= BATCH && self.frames.len() < FRAMES)
+    }
+
+    pub(crate) fn push(&mut self, parts: &[&[u8]], offset: usize, broken: Option<Broken>) {
         parts.iter().for_each(|part| self.data.extend_from_slice(part));
         self.frames.push(Frame { end: self.data.len(), offset, broken });
     }
@@ -65,7 +75,7 @@ impl Request {
         let (mut events, mut at) = (Vec::new(), 0);
         while at < message.len() {
             match field(&message[at..]) {
-                Some((1, content)) => {
+                Some((1, content)) if events.len() < EVENTS => {
                     events.push(at..at + content.end);
                     at += content.end;
                 }
@@ -80,14 +90,13 @@ impl Request {
         self.events.len()
     }
 
-    /// The events from `first` on that are judged together: how many, and as what.
-    pub(crate) fn batch(&self, first: usize) -> (usize, Batch) {
-        let (mut batch, mut taken) = (Batch::default(), 0);
+    /// The events from `first` on that are judged together, at least one.
+    pub(crate) fn batch(&self, first: usize) -> Batch {
+        let mut batch = Batch::default();
         for range in &self.events[first..] {
-            if taken > 0 && batch.data.len() + range.len() > BATCH {
+            if !batch.has_room(range.len()) {
                 break;
             }
-            taken += 1;
             let whole = &self.message[range.clone()];
             match array(whole) {
                 Some(_) if whole.len() > BATCH => {
@@ -101,7 +110,7 @@ impl Request {
                 None => batch.push(&[whole], range.start, Some(Broken::Malformed)),
             }
         }
-        (taken, batch)
+        batch
     }
 
     /// The request of the events that pass; nothing if none does.
@@ -163,7 +172,7 @@ fn field(bytes: &[u8]) -> Option<(u8, Range<usize>)> {
 }
 
 /// A length as protobuf writes it.
-fn length(mut value: usize) -> Vec<u8> {
+pub(crate) fn length(mut value: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(5);
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
@@ -193,8 +202,8 @@ mod tests {
         let texts = ["a", long.as_str()];
         let wrappers = texts.map(|t| native::encode_wrapper(log(t)).unwrap()).to_vec();
         let request = Request::cut(request(wrappers)).unwrap();
-        let (taken, batch) = request.batch(0);
-        assert_eq!((taken, request.len()), (2, 2));
+        let batch = request.batch(0);
+        assert_eq!((batch.frames.len(), request.len()), (2, 2));
         let mut start = 0;
         for (frame, text) in batch.frames.iter().zip(texts) {
             assert_eq!(batch.data[start..frame.end], native::encode(vec![log(text)]).unwrap());
@@ -221,7 +230,7 @@ mod tests {
         let two = [one.clone(), native::encode_wrapper(log("b")).unwrap()].concat();
         let unknown = [one, vec![0x22, 0]].concat();
         let request = Request::cut(request(vec![two, vec![], unknown, vec![0x0a, 9], vec![0x12, 0]])).unwrap();
-        let (_, batch) = request.batch(0);
+        let batch = request.batch(0);
         let broken: Vec<bool> = batch.frames.iter().map(|f| f.broken.is_some()).collect();
         assert_eq!(broken, [true, true, true, true, false]);
     }

@@ -1,37 +1,36 @@
-//! The server: connections, their limits, and the way of one request through judge and receiver.
+//! The server: its limits, its connections, and the two threads behind it.
 //! It must never let who sends nothing, slowly or too much keep others waiting.
 
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use innertrail_sink::otlp::{OtlpConfig, OtlpError, Relay};
 use innertrail_sink::vector::{Link, VectorConfig, VectorError};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::timeout;
 
-use crate::Judge;
-use crate::grpc::{self, Answer, MAX_MESSAGE, Status};
+use crate::grpc::MAX_MESSAGE;
+use crate::report::{Counts, Report};
 use crate::worker::{self, Job};
+use crate::{Judge, otlp, vector};
 
 /// What agents may take of the gate.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections at a time; more wait to be accepted. Default 64.
     pub connections: usize,
-    /// Requests of one connection at a time. Default 32.
+    /// Requests of one connection at a time, where the protocol has several. Default 32.
     pub streams: u32,
-    /// Bytes of all requests together; what exceeds it is answered `RESOURCE_EXHAUSTED`, which Vector sends again.
-    /// Default 256 MiB, and not less than one longest message.
+    /// Bytes of all requests together; what exceeds it is answered so that the agent sends it again. Default 256 MiB, and
+    /// not less than two longest messages.
     pub memory: usize,
     /// Longest time for the beginning of a connection. Default 10 s.
     pub handshake: Duration,
@@ -51,6 +50,28 @@ impl Default for Limits {
     }
 }
 
+/// The receiver behind a gate, and with it the gate's protocol.
+#[derive(Debug, Clone)]
+pub enum To {
+    /// A `vector` source: Vector's gRPC protocol.
+    Vector(VectorConfig),
+    /// A receiver of OTLP/HTTP logs. Its profile bounds what the gate takes; its encoding and `gzip` are not used, because a
+    /// request goes on as it came.
+    Otlp(OtlpConfig),
+}
+
+impl From<VectorConfig> for To {
+    fn from(config: VectorConfig) -> Self {
+        Self::Vector(config)
+    }
+}
+
+impl From<OtlpConfig> for To {
+    fn from(config: OtlpConfig) -> Self {
+        Self::Otlp(config)
+    }
+}
+
 /// Why there is no gate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,9 +84,12 @@ pub enum ServerError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The receiver behind it.
+    /// The `vector` source behind it.
     #[error(transparent)]
-    To(#[from] VectorError),
+    Vector(#[from] VectorError),
+    /// The OTLP receiver behind it.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// The system refused a thread or an event loop.
     #[error("cannot start the gate: {0}")]
     Start(std::io::Error),
@@ -75,7 +99,8 @@ pub enum ServerError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    to: VectorConfig,
+    runtime: Runtime,
+    behind: Behind,
     limits: Limits,
     judge: Box<dyn Judge>,
 }
@@ -85,24 +110,56 @@ pub struct Server {
 pub struct Running {
     stop: Option<oneshot::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
+    report: Arc<Report>,
+}
+
+/// The way to the receiver.
+enum Behind {
+    Vector(Link),
+    Otlp(Relay),
+}
+
+impl Behind {
+    /// Prepares it; no connection is made. Within the runtime that serves it.
+    fn new(to: &To) -> Result<Self, ServerError> {
+        Ok(match to {
+            To::Vector(to) => Self::Vector(Link::new(to)?),
+            To::Otlp(to) => Self::Otlp(Relay::new(to)?),
+        })
+    }
 }
 
 impl Server {
+    /// Whether there is a way to such a receiver. Nobody is asked.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn check(to: &To) -> Result<(), ServerError> {
+        let runtime = event_loop()?;
+        let _entered = runtime.enter();
+        Behind::new(to).map(|_| ())
+    }
+
     /// Listens.
     ///
     /// # Errors
     /// [`ServerError`].
     pub fn bind(
         listen: SocketAddr,
-        to: VectorConfig,
+        to: impl Into<To>,
         limits: Limits,
         judge: Box<dyn Judge>,
     ) -> Result<Self, ServerError> {
+        let runtime = event_loop()?;
+        let behind = {
+            let _entered = runtime.enter();
+            Behind::new(&to.into())?
+        };
         let bad = |source| ServerError::Listen { listen, source };
         let listener = TcpListener::bind(listen).map_err(bad)?;
         listener.set_nonblocking(true).map_err(bad)?;
         let address = listener.local_addr().map_err(bad)?;
-        Ok(Self { listener, address, to, limits, judge })
+        Ok(Self { listener, address, runtime, behind, limits, judge })
     }
 
     /// Where it listens.
@@ -116,25 +173,29 @@ impl Server {
     /// # Errors
     /// [`ServerError`].
     pub fn start(self) -> Result<Running, ServerError> {
-        let Self { listener, to, limits, mut judge, .. } = self;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-        let runtime = runtime.map_err(ServerError::Start)?;
-        let (jobs, inbox) = channel();
+        let Self { listener, runtime, behind, limits, mut judge, .. } = self;
+        let (jobs, inbox): (Sender<Job>, Receiver<Job>) = channel();
+        let report = Arc::<Report>::default();
         let memory = Arc::new(Semaphore::new(limits.memory.max(2 * MAX_MESSAGE) >> 10));
-        let gate = {
-            let _entered = runtime.enter();
-            Arc::new(Gate { link: Link::new(&to)?, jobs, memory: Arc::clone(&memory), limits })
-        };
+        let shared = Shared { jobs, memory, limits, report: Arc::clone(&report) };
         let (stop, stopped) = oneshot::channel::<()>();
         let named = |name: &str| thread::Builder::new().name(name.to_owned());
-        let worker = named("gate-judge").spawn(move || worker::work(&inbox, &memory, judge.as_mut()));
+        let worker = named("gate-judge").spawn(move || worker::work(&inbox, judge.as_mut()));
         let server = named("gate-server").spawn(move || {
             runtime.block_on(async move {
-                tokio::select! { () = accept(listener, gate) => {}, _ = stopped => {} }
+                let serving = async move {
+                    match behind {
+                        Behind::Vector(link) => vector::serve(listener, link, shared).await,
+                        Behind::Otlp(relay) => otlp::serve(listener, relay, shared).await,
+                    }
+                };
+                tokio::select! { () = serving => {}, _ = stopped => {} }
             });
+            // A request that waits for the receiver is not waited for: the agent sends it again.
+            runtime.shutdown_background();
         });
         let threads = vec![worker.map_err(ServerError::Start)?, server.map_err(ServerError::Start)?];
-        Ok(Running { stop: Some(stop), threads })
+        Ok(Running { stop: Some(stop), threads, report })
     }
 }
 
@@ -144,23 +205,39 @@ impl Running {
         drop(self.stop.take());
     }
 
-    /// Whether it has ended, and the judge has rested for the last time.
+    /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.threads.iter().all(JoinHandle::is_finished)
     }
+
+    /// What it did so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.report.counts()
+    }
 }
 
-struct Gate {
-    link: Link,
-    jobs: Sender<Job>,
-    memory: Arc<Semaphore>,
-    limits: Limits,
+fn event_loop() -> Result<Runtime, ServerError> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(ServerError::Start)
 }
 
-async fn accept(listener: TcpListener, gate: Arc<Gate>) {
+/// What all requests of a gate share.
+pub(crate) struct Shared {
+    pub(crate) jobs: Sender<Job>,
+    pub(crate) memory: Arc<Semaphore>,
+    pub(crate) limits: Limits,
+    pub(crate) report: Arc<Report>,
+}
+
+/// Accepts connections for ever, as many at a time as there may be.
+pub(crate) async fn accept<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    connections: usize,
+    serve: impl Fn(TcpStream) -> F,
+) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let places = Arc::new(Semaphore::new(gate.limits.connections));
+    let places = Arc::new(Semaphore::new(connections));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
@@ -168,86 +245,54 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let gate = Arc::clone(&gate);
+        let _without = stream.set_nodelay(true);
+        let served = serve(stream);
         tokio::spawn(async move {
-            connection(stream, gate).await;
+            served.await;
             drop(place);
         });
     }
 }
 
-async fn connection(stream: TcpStream, gate: Arc<Gate>) {
-    if timeout(gate.limits.handshake, preface(&stream)).await.is_err() {
-        return;
-    }
-    let _without = stream.set_nodelay(true);
-    let (streams, handshake) = (gate.limits.streams, gate.limits.handshake);
-    let service = service_fn(move |request| answer(request, Arc::clone(&gate)));
-    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(streams)
-        .max_header_list_size(16 << 10)
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
-        // Who does not answer a ping is gone.
-        .keep_alive_interval(handshake)
-        .keep_alive_timeout(handshake);
-    let _ended = builder.serve_connection(TokioIo::new(stream), service).await;
-}
-
-/// Waits for the bytes that every connection begins with; the library waits for them without limit.
-async fn preface(stream: &TcpStream) {
-    let mut start = [0; 24];
-    while let Ok(1..24) = stream.peek(&mut start).await {
+/// Waits for so many first bytes of a connection, which the libraries do without limit.
+pub(crate) async fn begins<const N: usize>(stream: &TcpStream) {
+    let mut start = [0; N];
+    while let Ok(read) = stream.peek(&mut start).await {
+        if read == 0 || read >= N {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-async fn answer(request: Request<Incoming>, gate: Arc<Gate>) -> Result<Response<Answer>, std::convert::Infallible> {
-    let is_grpc = request.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/grpc"));
-    if request.method() != Method::POST {
-        return Ok(grpc::no_grpc(StatusCode::METHOD_NOT_ALLOWED));
-    }
-    if !is_grpc {
-        return Ok(grpc::no_grpc(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-    }
-    Ok(grpc::answer(match request.uri().path() {
-        "/vector.Vector/PushEvents" => push(request, &gate).await,
-        "/vector.Vector/HealthCheck" => Ok(()),
-        _ => Err(Status::unimplemented("the gate knows vector.Vector/PushEvents and HealthCheck alone")),
-    }))
-}
-
-/// In, judged, out, and only then the answer.
-async fn push(request: Request<Incoming>, gate: &Gate) -> Result<(), Status> {
-    let encoding = request.headers().get("grpc-encoding").cloned();
-    let arrived = timeout(gate.limits.arrival, body(request.into_body(), gate)).await;
-    let (body, memory) = arrived.map_err(|_| Status::unavailable("the request did not arrive in time"))??;
-    let (message, compression) = grpc::message(&body, encoding.as_ref())?;
-    let (tell, told) = oneshot::channel();
-    let gone = || Status::unavailable("the gate is about to end");
-    gate.jobs.send(Job { message, compression, memory, answer: tell }).map_err(|_| gone())?;
-    match told.await.map_err(|_| gone())?? {
-        Some((left, _memory)) => Ok(gate.link.push(left).await?),
-        None => Ok(()),
-    }
+/// Why a body did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoBody {
+    /// Too much is waiting.
+    Exhausted,
+    /// The connection broke.
+    BrokeOff,
+    /// Longer than it may be.
+    TooLong,
 }
 
 /// The whole body, and the memory that it takes.
-async fn body(mut body: Incoming, gate: &Gate) -> Result<(Bytes, OwnedSemaphorePermit), Status> {
-    let exhausted = || Status::exhausted("too much is waiting at the gate");
-    let mut memory = worker::take(&gate.memory, 1).ok_or_else(exhausted)?;
+pub(crate) async fn body(
+    mut body: Incoming,
+    memory: &Arc<Semaphore>,
+    longest: usize,
+) -> Result<(Bytes, OwnedSemaphorePermit), NoBody> {
+    let mut held = worker::take(memory, 1).ok_or(NoBody::Exhausted)?;
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Status::unavailable("the request broke off"))?;
+        let frame = frame.map_err(|_| NoBody::BrokeOff)?;
         let Ok(data) = frame.into_data() else { continue };
-        if whole.len() + data.len() > MAX_MESSAGE + 5 {
-            return Err(Status::too_long());
+        if whole.len() + data.len() > longest {
+            return Err(NoBody::TooLong);
         }
-        let more = (whole.len() + data.len()).div_ceil(1 << 10).saturating_sub(memory.num_permits());
-        memory.merge(worker::take(&gate.memory, more << 10).ok_or_else(exhausted)?);
+        let more = (whole.len() + data.len()).div_ceil(1 << 10).saturating_sub(held.num_permits());
+        held.merge(worker::take(memory, more << 10).ok_or(NoBody::Exhausted)?);
         whole.extend_from_slice(&data);
     }
-    Ok((whole.freeze(), memory))
+    Ok((whole.freeze(), held))
 }

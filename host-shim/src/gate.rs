@@ -4,6 +4,8 @@
 //! with a seal mark has been checked: none with an invalid mark passes. Nothing is dropped.
 
 mod lines;
+pub(crate) mod note;
+pub(crate) mod server;
 
 use std::io::{self, Read, Write};
 
@@ -19,6 +21,7 @@ use crate::setup::{HostNative, Rooms, SetupError};
 use crate::status::{SOURCE, Status};
 
 pub use lines::Dialect;
+pub use note::{GateStatus, LastAnswer};
 
 /// Largest frame of Vector's `native` codec, and longest line; Vector's own default.
 pub const MAX_FRAME: usize = 8 << 20;

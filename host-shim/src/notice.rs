@@ -41,6 +41,14 @@ pub enum PipelineError {
     /// A sink could not be started.
     #[error(transparent)]
     Sink(#[from] innertrail_sink::delivery::DeliveryError),
+    /// A server of the gate could not be started.
+    #[error("gate.{name}: {error}")]
+    Gate {
+        /// The server.
+        name: &'static str,
+        /// What happened.
+        error: innertrail_gate::ServerError,
+    },
     /// A session could not be opened.
     #[error("source {source_name}: {error}")]
     Open {
@@ -90,6 +98,8 @@ pub enum Notice<'a> {
     Logstore(String),
     /// A sink's new state.
     Sink(&'a str, String),
+    /// What is behind a server of the gate did not take a request, and why; or takes them again.
+    Gate(&'a str, Option<String>),
     /// There is no room on the disk: everything stands still until there is.
     DiskFull(String),
     /// A commit is durable: records so far, input bytes so far.

@@ -6,6 +6,7 @@
 mod abandon;
 mod committer;
 mod full;
+mod gates;
 mod meter;
 pub(crate) mod network;
 mod show;
@@ -24,6 +25,7 @@ use crate::clock;
 use crate::config::{Config, Source};
 use crate::fetch;
 use crate::fetch::cloud::Plan;
+use crate::gate::server::{self as gate_server, Refusal};
 use crate::lag::Lag;
 use crate::ledger;
 use crate::lifecycle::Custody;
@@ -41,6 +43,7 @@ use crate::sink::parking::{Parked, ToWriter};
 use crate::status::{FRAMING_BYTES, SOURCE, STATE, Status, TRANSFORM};
 use crate::tap::Tap;
 use committer::{Committer, Emits};
+use gates::Gates;
 use meter::Meter;
 use network::{Network, wake_at};
 
@@ -55,6 +58,8 @@ enum Event {
     Committed,
     /// A sink has something to keep.
     Park(Parked),
+    /// A server of the gate refused something.
+    Gate(Refusal),
 }
 
 /// The rooms, wired.
@@ -80,12 +85,13 @@ pub struct Pipeline {
     events: Receiver<Event>,
     post: Sender<Event>,
     sinks: Sinks,
+    gates: Gates,
     /// What `/metrics` shows, when it is wanted.
     board: Option<Arc<Board>>,
     /// For `innertrail tap`.
     tap: Option<Tap>,
     _server: Option<Server>,
-    /// Sinks that wait for what is in the open transaction, and in the one on its way.
+    /// Sinks and servers of the gate that wait for what is in the open transaction, and in the one on its way.
     parked: [Vec<Sender<()>>; 2],
     undelivered: Vec<String>,
     /// Set when it is to end.
@@ -122,6 +128,11 @@ impl Pipeline {
             let post = post.clone();
             Box::new(ToWriter::new(&layout, move |parked| post.send(Event::Park(parked)).is_ok()))
         });
+        let gates = gate_server::bind(config, &component, &native, || {
+            let post = post.clone();
+            move |refusal| post.send(Event::Gate(refusal)).is_ok()
+        })?;
+        told.extend(gates.iter().map(|(name, server)| format!("gate.{name} listens on {}", server.address())));
         let committer = Committer::start(writer, post.clone(), board.clone()).map_err(SetupError::Thread)?;
         if let (Some(server), Some(board)) = (&mut server, &board) {
             server.start(Arc::clone(board)).map_err(SetupError::Thread)?;
@@ -145,6 +156,7 @@ impl Pipeline {
             events,
             post,
             sinks,
+            gates: Gates::new(gates),
             board,
             tap,
             _server: server,
@@ -179,7 +191,8 @@ impl Pipeline {
         &self.undelivered
     }
 
-    /// Runs all sources until they are finished or `stop` is set, then makes everything durable.
+    /// Runs all sources until they are finished, or with a server of the gate until `stop` is set, then makes everything
+    /// durable.
     ///
     /// # Errors
     /// See [`PipelineError`].
@@ -192,6 +205,7 @@ impl Pipeline {
         }
         self.told.drain(..).for_each(|line| tell(Notice::Logstore(line)));
         self.sinks.start()?;
+        self.gates.start()?;
         let result = loop {
             match self.work(&mut sources, tell) {
                 Err(error) if error.is_disk_full() => {
@@ -219,9 +233,11 @@ impl Pipeline {
     }
 
     fn turns(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
-        while !self.stop.load(Ordering::Relaxed) && sources.iter().any(|s| !matches!(s.next, Next::Over)) {
+        let going = |s: &Running| !matches!(s.next, Next::Over);
+        while !self.stop.load(Ordering::Relaxed) && (!self.gates.is_empty() || sources.iter().any(going)) {
             self.turn(sources, tell)?;
         }
+        self.stop_gates(sources, tell)?;
         if self.sinks.is_empty() { Ok(()) } else { self.drain_sinks(sources, tell) }
     }
 
@@ -253,6 +269,7 @@ impl Pipeline {
             self.hear(event, sources, tell)?;
         }
         self.look_at_sinks(false, tell);
+        self.count_gates(false, tell);
         self.show();
         let mut idle = true;
         for source in sources.iter_mut() {
@@ -308,6 +325,10 @@ impl Pipeline {
             Event::Committed => self.collect(tell),
             Event::Park(parked) => {
                 self.park(parked);
+                Ok(())
+            }
+            Event::Gate(refusal) => {
+                self.refuse(refusal);
                 Ok(())
             }
             Event::Answer { place, generation, done } => {

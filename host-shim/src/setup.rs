@@ -59,6 +59,14 @@ pub enum SetupError {
         /// What is wrong.
         why: String,
     },
+    /// A server of the gate cannot be set up.
+    #[error("gate.{name}: {why}")]
+    Gate {
+        /// The server.
+        name: &'static str,
+        /// What is wrong.
+        why: String,
+    },
     /// The seal mark key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -78,7 +86,8 @@ pub fn component(config: &Config) -> Result<LoadedComponent, SetupError> {
     let plugin = &config.plugin;
     let runtime = Runtime::new(RuntimeConfig {
         memory_limit: usize::try_from(plugin.memory_bytes).unwrap_or(usize::MAX),
-        instances: u32::try_from(config.sources.len()).unwrap_or(u32::MAX).saturating_add(2).min(64),
+        // One a source, one a server of the gate, the rooms, and one to spare.
+        instances: u32::try_from(config.sources.len()).unwrap_or(u32::MAX).saturating_add(4).min(64),
         deadline: Duration::from_millis(plugin.deadline_ms),
         interrupt: match plugin.interrupt {
             Interrupt::Epoch => runtime::Interrupt::Epoch,

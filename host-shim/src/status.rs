@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use innertrail_logstore::{Error, Snapshot, State, Store};
+use innertrail_query::terminal_safe;
 use serde::Serialize;
 
+use crate::gate::note as gates;
+use crate::gate::{GateStatus, LastAnswer};
 use crate::lag;
 use crate::lifecycle::day::rfc3339;
 use crate::lifecycle::standstill::Standstill;
@@ -96,6 +99,9 @@ pub struct Status {
     pub duplicate_keys: u64,
     /// The sources.
     pub sources: BTreeMap<String, SourceStatus>,
+    /// What each server of the gate did.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gates: BTreeMap<String, GateStatus>,
     /// What each sink is doing, or was when its run ended. `innertrail status` only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sinks: BTreeMap<String, Said>,
@@ -148,9 +154,10 @@ impl Status {
     #[must_use]
     pub fn new(trail: &str, state: &State) -> Self {
         let count = |name: &str| state.counter(name);
-        let sources = sources(state);
+        let (sources, gates) = (sources(state), gates::read(state));
+        let refused: u64 = gates.values().map(|gate| gate.count("bytes_in")).sum();
         let bytes = Bytes {
-            input: sources.values().filter_map(|s| s.counters.get("bytes_in")).sum(),
+            input: sources.values().filter_map(|s| s.counters.get("bytes_in")).sum::<u64>() + refused,
             dedicated: count("log.bytes"),
             passthrough: count("passthrough.bytes"),
             quarantine: count("quarantine.bytes"),
@@ -183,6 +190,7 @@ impl Status {
             redacted: count(REDACTED),
             duplicate_keys: count(DUPLICATE_KEYS),
             sources,
+            gates,
             sinks: BTreeMap::new(),
             bytes,
         }
@@ -222,6 +230,17 @@ impl Status {
             }
             for (counter, count) in &source.counters {
                 line(&format!("  {counter}"), count);
+            }
+        }
+        for (name, gate) in &self.gates {
+            let count = |counter| gate.count(counter);
+            line(&format!("gate {name}"), &format!("{} events received", count("received")));
+            line("  passed", &format!("{} delivered, {} refused", count("delivered"), count("refused")));
+            let (requests, later, never) = (count("requests"), count("later"), count("never"));
+            line("  requests", &format!("{requests}, {later} to be sent again, {never} never to be taken"));
+            if let Some(LastAnswer { at_us, why }) = &gate.last_answer {
+                let why = why.as_ref().map_or_else(|| "taken".to_owned(), |why| terminal_safe(why));
+                line("  last answer", &format!("{}: {why}", rfc3339(*at_us)));
             }
         }
         for (name, sink) in &self.sinks {

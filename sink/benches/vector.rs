@@ -6,18 +6,12 @@
 //! that sets nothing.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::convert::Infallible;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use http_body_util::BodyExt;
-use hyper::body::{Body, Bytes, Frame, Incoming};
-use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use innertrail_logstore::consumer::{Reader, ReaderOptions};
 use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, SealKey, Store, Writer};
 use innertrail_plugin::event::columns::{COLUMNS, KEY, Kind as ColumnKind};
@@ -33,7 +27,7 @@ const NOW: i64 = 1_794_524_400_000_000;
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     if words.first().is_some_and(|word| word == "receiver") {
-        return receive();
+        return innertrail_test_agents::discard::serve();
     }
     if !std::env::args().any(|word| word == "--bench") {
         // `cargo test --benches` only wants to know that it builds.
@@ -89,48 +83,6 @@ impl Drop for Receiver {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-}
-
-/// Trailers alone: OK.
-struct Okay(Option<HeaderMap>, bool);
-
-impl Body for Okay {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if !std::mem::replace(&mut self.1, true) {
-            return std::task::Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 5])))));
-        }
-        std::task::Poll::Ready(self.0.take().map(|trailers| Ok(Frame::trailers(trailers))))
-    }
-}
-
-fn receive() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("{}", listener.local_addr().unwrap());
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let service = service_fn(|request: Request<Incoming>| async move {
-                    let mut body = request.into_body();
-                    while let Some(frame) = body.frame().await {
-                        drop(frame?);
-                    }
-                    let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
-                    let response = Response::builder().header("content-type", "application/grpc");
-                    Ok::<_, hyper::Error>(response.body(Okay(Some(trailers), false)).unwrap())
-                });
-                let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                let _ended = builder.serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
 }
 
 /// An OSS audit event of about 1.4 KB.

@@ -65,10 +65,10 @@ fn run(chore: &str, rest: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// Both benchmarks by name: `cargo bench` alone would also build and start every test binary.
+/// The benchmarks by name: `cargo bench` alone would also build and start every test binary.
 fn bench(rest: &[String]) -> Result<ExitCode> {
     prerequisites::ensure()?;
-    let named = ["bench", "--workspace", "--locked", "--bench", "speed", "--bench", "ingest", "--"];
+    let named = ["bench", "--workspace", "--locked", "--bench", "speed", "--bench", "ingest", "--bench", "gate", "--"];
     steps::exit_code(cargo().args(named).args(rest))
 }
 

@@ -43,10 +43,11 @@ macro_rules! seams {
 }
 
 /// All of them. The first of an agent is the one to take when nothing speaks against it.
-const FILES: [(&str, &str, &str); 21] = seams![
+const FILES: [(&str, &str, &str); 23] = seams![
     "vector" "vector" "yaml", "vector" "otlp" "yaml", "vector" "spool" "yaml", "vector" "exec" "yaml",
+    "vector" "gate" "yaml",
     "fluent-bit" "forward" "yaml", "fluent-bit" "otlp" "yaml", "fluent-bit" "spool" "yaml",
-    "otelcol" "otlp" "yaml", "otelcol" "spool" "yaml",
+    "otelcol" "otlp" "yaml", "otelcol" "spool" "yaml", "otelcol" "gate" "yaml",
     "alloy" "otlp" "alloy",
     "rsyslog" "spool" "conf", "rsyslog" "improg" "conf", "rsyslog" "mmexternal" "conf", "rsyslog" "omprog" "conf",
     "syslog-ng" "spool" "conf", "syslog-ng" "program" "conf", "syslog-ng" "parser" "conf",

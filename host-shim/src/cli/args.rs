@@ -63,7 +63,8 @@ pub enum Command {
     ///
     /// A Logstore that was never enabled is enabled first, with 180 days of retention or what the configuration says.
     /// With --config the sources of that file are read. With --include, and no file, the named files are: everything
-    /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration.
+    /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration. Servers
+    /// of `gate:` are started too, but not with --once; with one of them it goes on until it is told to stop.
     Run(RunArgs),
     /// Route the events of an agent, from standard input to standard output
     ///

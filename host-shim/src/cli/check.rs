@@ -90,6 +90,7 @@ fn own(args: &CheckArgs, agent: Option<&AgentReport>) -> Outcome {
     for (name, sink) in &config.sinks {
         crate::sink::build::check(name, sink)?;
     }
+    crate::gate::server::check(&config)?;
     findings.extend(unusable(&config.data_dir));
     let mut report = json!({
         "logstore": config.dedicated_logstore(),

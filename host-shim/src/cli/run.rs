@@ -16,8 +16,9 @@ use crate::pipeline::{Notice, Pipeline, PipelineError};
 
 pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     let config = load(args)?;
-    if config.sources.is_empty() {
-        let help = "name one under `sources:`, or give files with --include";
+    if config.sources.is_empty() && !config.gate.serves() {
+        let help =
+            "name one under `sources:`, give files with --include, or name a server under `gate:` (not with --once)";
         return Err(Failure::Usage(anyhow!("there is no source to run; {help}")));
     }
     let stop = stop_flag()?;
@@ -103,6 +104,16 @@ fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, config: &Config, log: 
                 let message = format!("it is {state}");
                 aside(bar.as_ref(), || run_log.component(level, about("sink", sink, failure), &message));
             }
+        }
+        Notice::Gate(gate, why) => {
+            let failure = why.is_some().then_some(("request_failed", "sending"));
+            let level = if why.is_some() { "warning" } else { "info" };
+            let message = why.map_or_else(
+                || "what is behind it takes requests again".to_owned(),
+                |why| format!("what is behind it did not take a request: {why}"),
+            );
+            let about = about("transform", &format!("gate_{gate}"), failure);
+            aside(bar.as_ref(), || run_log.component(level, about, &message));
         }
         Notice::Logstore(line) => aside(bar.as_ref(), || log.line("info", &line)),
         Notice::DiskFull(line) => aside(bar.as_ref(), || log.line("warning", &line)),

@@ -110,6 +110,15 @@ struct Sink {
     retried: u64,
 }
 
+/// One server of the gate.
+#[derive(Debug, Serialize)]
+struct Gate {
+    received: Rate,
+    delivered: Rate,
+    refused: Rate,
+    later: u64,
+}
+
 /// One view.
 #[derive(Debug, Serialize)]
 struct Frame {
@@ -121,6 +130,8 @@ struct Frame {
     quarantine: BTreeMap<String, Rate>,
     sources: BTreeMap<String, Source>,
     sinks: BTreeMap<String, Sink>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    gates: BTreeMap<String, Gate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seal_age_seconds: Option<i64>,
     conserved: bool,
@@ -160,6 +171,12 @@ impl Frame {
             let (state, position) = (sink.state.clone(), rate(was, sink.position));
             (name.clone(), Sink { state, position, behind: sink.behind, parked: sink.parked, retried: sink.retried })
         };
+        let gate = |(name, gate): (&String, &crate::gate::GateStatus)| {
+            let was = |counter: &str| old.gates.get(name).map_or(0, |gate| gate.count(counter));
+            let of = |counter: &str| rate(was(counter), gate.count(counter));
+            let later = gate.count("later");
+            (name.clone(), Gate { received: of("received"), delivered: of("delivered"), refused: of("refused"), later })
+        };
         Self {
             time_ms: clock::now_ms(),
             trail: new.trail.clone(),
@@ -168,6 +185,7 @@ impl Frame {
             quarantine: new.quarantine.iter().map(reason).collect(),
             sources: new.sources.iter().map(source).collect(),
             sinks: new.sinks.iter().map(sink).collect(),
+            gates: new.gates.iter().map(gate).collect(),
             seal_age_seconds: new.seal.as_ref().map(|seal| seal.age_seconds),
             conserved: new.conserved,
         }
@@ -200,6 +218,13 @@ impl Frame {
             let lag = told.lag_seconds.map_or_else(String::new, |lag| format!(", newest event {lag} s ago"));
             let rest = format!("{:.1} KB/s{lag}", told.bytes.per_second / 1e3);
             row(&format!("source {}", name(source)), &told.state, told.records, &rest);
+        }
+        for (gate, told) in &self.gates {
+            let rest = format!(
+                "{} delivered, {} refused, {} to be sent again",
+                told.delivered.total, told.refused.total, told.later
+            );
+            row(&format!("gate {}", name(gate)), "", told.received, &rest);
         }
         for (sink, told) in &self.sinks {
             let rest = format!("{} behind, {} parked, {} tried again", told.behind, told.parked, told.retried);

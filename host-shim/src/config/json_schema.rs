@@ -104,7 +104,15 @@ mod tests {
         // These have no default: without them there is no such restriction, question or folder.
         assert_eq!(
             missing,
-            ["account: default", "actiontrail: default", "metrics: default", "region: default", "cache_dir: default"]
+            [
+                "account: default",
+                "actiontrail: default",
+                "metrics: default",
+                "region: default",
+                "otlp: default",
+                "vector: default",
+                "cache_dir: default"
+            ]
         );
     }
 }

@@ -7,6 +7,7 @@ mod check;
 mod cloud;
 mod dedicated;
 mod error;
+mod gate;
 mod interpolate;
 mod json_schema;
 mod pattern;
@@ -29,10 +30,11 @@ pub use cloud::{
 };
 pub use error::{ConfigError, Finding, Position};
 pub(crate) use error::{nearest, printable, shown};
+pub use gate::{Gate, GateCodec, OtlpGate, VectorGate};
 pub use interpolate::Lookup;
 pub use schema::{
-    Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Gate, GateCodec, Immutable, Interrupt, Logstore, Metrics,
-    ObjectNames, Plugin, Redact, Route, Source, UnsupportedProducts,
+    Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Immutable, Interrupt, Logstore, Metrics, ObjectNames,
+    Plugin, Redact, Route, Source, UnsupportedProducts,
 };
 pub use sinks::Sink;
 #[cfg(test)]
@@ -108,8 +110,9 @@ impl Config {
         })
     }
 
-    /// Has every source end when all was read, as `--once` asks.
+    /// Has every source end when all was read, as `--once` asks, and no server started.
     pub fn set_once(&mut self) {
+        (self.gate.vector, self.gate.otlp) = (None, None);
         for source in self.sources.values_mut() {
             source.set_follow(false);
         }

@@ -2,6 +2,8 @@
 //!
 //! Must never judge a value that has a finding of its own: one mistake is told once.
 
+mod gate;
+
 use std::path::{Path, PathBuf};
 
 use innertrail_fetch::ConfigError;
@@ -39,6 +41,7 @@ pub(super) fn check(config: &Config, root: &Node, findings: &mut Vec<Finding>) {
 fn broken(config: &Config) -> Vec<Broken> {
     let mut out: Vec<Broken> = config.sources.iter().flat_map(|(name, source)| broken_source(name, source)).collect();
     out.extend(broken_sinks(config));
+    out.extend(gate::broken(config));
     let mut rule = |holds: bool, at: &str, operands: [&str; 2], message: String, help| {
         if !holds {
             let operands = operands.map(str::to_owned).to_vec();

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cloud::{ActionTrail, OssSource, SlsSource};
+use super::gate::Gate;
 use super::pattern;
 use super::sinks::Sink;
 
@@ -38,7 +39,7 @@ pub struct Config {
     #[schemars(regex(pattern = pattern::PATH))]
     pub data_dir: PathBuf,
 
-    /// Sources by name. `innertrail run` needs at least one; the gate needs none.
+    /// Sources by name. `innertrail run` needs at least one, or a server of `gate:`; the gate needs none.
     #[serde(default)]
     #[schemars(extend("propertyNames" = { "maxLength": 64, "pattern": pattern::NAME }))]
     pub sources: BTreeMap<String, Source>,
@@ -73,7 +74,7 @@ pub struct Config {
     #[serde(default)]
     pub plugin: Plugin,
 
-    /// The gate, through which an agent sends its own events.
+    /// The gate, through which an agent sends its own events and gets the routed ones back.
     #[serde(default)]
     pub gate: Gate,
 
@@ -294,14 +295,6 @@ pub enum Interrupt {
     None,
 }
 
-/// The gate, through which an agent sends its own events.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Gate {
-    /// Encoding of the events on standard input and output.
-    pub codec: GateCodec,
-}
-
 /// Where `/metrics` and `/health` are served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -316,20 +309,6 @@ impl Default for Metrics {
     fn default() -> Self {
         Self { listen: "127.0.0.1:9598".to_owned() }
     }
-}
-
-/// Encoding of events between an agent and the gate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub enum GateCodec {
-    /// Vector's `native_json`, one event a line.
-    #[default]
-    NativeJson,
-    /// Vector's `native` protobuf, length-delimited.
-    Native,
-    /// Plain JSON objects, one a line.
-    Json,
 }
 
 impl Default for Decode {

@@ -101,7 +101,21 @@ redact: { keys: [phone], employee_id: hash }
 route: { products: [oss, kms], unsupported_products: passthrough, accounts: ["1000000000000002"] }
 logstore: { retention_days: 365, segment_rows: 32768, segment_bytes: 67108864, commit_bytes: 1048576, commit_interval_ms: 200, min_free_bytes: 0, immutable: auto }
 plugin: { path: null, sha256: null, deadline_ms: 1000, memory_bytes: 67108864, interrupt: none, cache_dir: ./c }
-gate: { codec: json }
+gate:
+  codec: json
+  vector:
+    listen: 127.0.0.1:6001
+    to: https://vector.example:6002
+    compression: gzip
+    tls: { ca_file: ./ca.pem, certificate_file: ./c.pem, key_file: ./k.pem, server_name: inside.example }
+    timeout_ms: 30000
+  otlp:
+    listen: "[::1]:4319"
+    to: http://127.0.0.1:4320
+    profile: rotel
+    headers: [{ name: authorization, value: { type: file, path: ./token } }]
+    ca_file: ./ca.pem
+    timeout_ms: 30000
 sinks:
   vector:
     type: vector
@@ -281,6 +295,32 @@ fn one_dedicated_logstore_and_one_writer() {
     .map(|text| format!("--- {}\n{}", text.replace('\n', "\n    "), told(text)))
     .collect();
     snapshot("one_dedicated_logstore_and_one_writer", &told);
+}
+
+#[test]
+fn servers_of_the_gate_are_checked() {
+    let told: String = [
+        "vector: {listen: '127.0.0.1:6001'}",
+        "vector: {listen: 'localhost:6001', to: 'http://127.0.0.1:6002'}",
+        "vector: {listen: '127.0.0.1:6001', to: '127.0.0.1:6002'}",
+        "vector: {listen: '127.0.0.1:6001', to: 'http://localhost:6001'}",
+        "vector: {listen: '0.0.0.0:6001', to: 'http://127.0.0.1:6001'}",
+        "vector: {listen: '127.0.0.1:6001', to: 'http://127.0.0.1:9598'}\nmetrics: {listen: '127.0.0.1:9598'}",
+        "vector: {listen: '127.0.0.1:6001', to: 'http://x:1'}\n  otlp: {listen: '127.0.0.1:6001', to: 'http://x:2'}",
+        "otlp: {listen: '127.0.0.1:4319', to: 'http://127.0.0.1:6001'}\n  vector: {listen: '127.0.0.1:6001', to: 'http://x:1'}",
+        "vector: {listen: '127.0.0.1:0', to: 'http://x:1'}\n  otlp: {listen: '127.0.0.1:0', to: 'http://x:2'}",
+        "vector: {listen: '127.0.0.1:6001', to: 'https://x:1', tls: {key_file: k}}",
+        "otlp: {listen: '127.0.0.1:4319', to: 'https://user:hunter2@x.example'}",
+        "otlp: {listen: '127.0.0.1:4319', to: 'https://x.example', headers: [{name: authorization, value: sekrit}]}",
+        "grpc: {}",
+    ]
+    .iter()
+    .map(|text| format!("--- {text}\n{}", told(&format!("gate:\n  {text}"))))
+    .collect();
+    for line in told.lines().filter(|line| line.starts_with("c.yaml")) {
+        assert!(!line.contains("sekrit") && !line.contains("hunter2"), "{line}");
+    }
+    snapshot("servers_of_the_gate_are_checked", &told);
 }
 
 /// What a sink's owner is likely to get wrong, and what would be dangerous.

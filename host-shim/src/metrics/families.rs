@@ -86,8 +86,8 @@ impl Facts<'_> {
                 f.add(&[a, b, c, ("protocol", protocol)], Self::source_count(source, "bytes_in"));
             }
         });
-        let help = "Records that came to the component. Sources and rooms: durable. Sinks: since the run began, one that was \
-                    sent twice counts twice.";
+        let help = "Records that came to the component. Sources, rooms and gates: durable. Sinks: since the run began. One that \
+                    was sent twice to a gate or by a sink counts twice.";
         out.family("component_received_events_total", COUNTER, help, |f| {
             let mut all = 0_u64;
             for (name, source) in &status.sources {
@@ -96,10 +96,13 @@ impl Facts<'_> {
                 f.add(&self.labels("source", name), records);
             }
             f.add(&self.labels("transform", ROOMS), all);
+            for (name, gate) in &status.gates {
+                f.add(&self.labels("transform", &format!("gate_{name}")), gate.count("received"));
+            }
             self.each_sink("sink", f, |sink| sink.sent.saturating_add(sink.parked));
         });
-        let help = "Records that the component passed on; of a sink, those that its receiver took. The rooms' output is the \
-                    store. Durable, but of sinks since the run began.";
+        let help = "Records that the component passed on; of a sink or a gate, those that its receiver took. The rooms' output is \
+                    the store. Durable, but of sinks since the run began.";
         out.family("component_sent_events_total", COUNTER, help, |f| {
             for (name, source) in &status.sources {
                 let [a, b, c] = self.labels("source", name);
@@ -108,6 +111,11 @@ impl Facts<'_> {
             let [a, b, c] = self.labels("transform", ROOMS);
             f.add(&[a, b, c, ("output", "dedicated")], status.records);
             f.add(&[a, b, c, ("output", "passthrough")], status.passthrough);
+            for (name, gate) in &status.gates {
+                let name = format!("gate_{name}");
+                let [a, b, c] = self.labels("transform", &name);
+                f.add(&[a, b, c, ("output", "_default")], gate.count("delivered"));
+            }
             self.each_sink("sink", f, |sink| sink.sent);
         });
     }
@@ -115,11 +123,16 @@ impl Facts<'_> {
     /// What was not passed on, and why.
     fn failures(&self, out: &mut Exposition) {
         let status = &self.shown.status;
-        let help = "Records that were not passed on. Rooms: those that the Logstore had already; durable. Sinks: those that \
-                    the receiver will never take (kept in quarantine) or that retention dropped first; since the run began.";
+        let help = "Records that were not passed on. Rooms: those that the Logstore had already; durable. Gates: those that were \
+                    refused, kept in quarantine; durable. Sinks: those that the receiver will never take (kept in quarantine) or that retention dropped first; since the run began.";
         out.family("component_discarded_events_total", COUNTER, help, |f| {
             let [a, b, c] = self.labels("transform", ROOMS);
             f.add(&[a, b, c, ("intentional", "true")], status.duplicates);
+            for (name, gate) in &status.gates {
+                let name = format!("gate_{name}");
+                let [a, b, c] = self.labels("transform", &name);
+                f.add(&[a, b, c, ("intentional", "true")], gate.count("refused"));
+            }
             for (name, sink) in &self.shown.sinks {
                 let [a, b, c] = self.labels("sink", name);
                 f.add(&[a, b, c, ("intentional", "false")], sink.parked.saturating_add(sink.missed));

@@ -15,8 +15,8 @@ use innertrail_sink::{Reference, Sender};
 
 use crate::config::Config;
 use crate::config::sinks::{
-    ForwardSink, HttpBody, HttpSink, JsonEncoding, OtlpEncoding, OtlpProfile, OtlpSink, Secret, Sink, SpoolSink,
-    StdoutEncoding, VectorCompression, VectorSink,
+    ForwardSink, Header, HttpBody, HttpSink, JsonEncoding, OtlpEncoding, OtlpProfile, OtlpSink, Secret, Sink,
+    SpoolSink, StdoutEncoding, VectorCompression, VectorSink, VectorTls,
 };
 use crate::setup::SetupError;
 
@@ -63,7 +63,7 @@ fn told(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-fn ms(ms: u32) -> Duration {
+pub(crate) fn ms(ms: u32) -> Duration {
     Duration::from_millis(u64::from(ms))
 }
 
@@ -76,44 +76,60 @@ fn reference(secret: &Secret) -> Option<Reference> {
 }
 
 fn vector(sink: &VectorSink) -> VectorConfig {
-    let tls = &sink.tls;
     VectorConfig {
-        compression: match sink.compression {
-            VectorCompression::None => Compression::None,
-            VectorCompression::Gzip => Compression::Gzip,
-            VectorCompression::Zstd => Compression::Zstd,
-        },
-        tls: Tls {
-            ca_file: tls.ca_file.clone(),
-            client: tls.certificate_file.clone().zip(tls.key_file.clone()),
-            server_name: tls.server_name.clone(),
-        },
+        compression: compression(sink.compression),
+        tls: tls(&sink.tls),
         deadline: ms(sink.timeout_ms),
         ..VectorConfig::of(&sink.endpoint)
     }
 }
 
+pub(crate) fn compression(compression: VectorCompression) -> Compression {
+    match compression {
+        VectorCompression::None => Compression::None,
+        VectorCompression::Gzip => Compression::Gzip,
+        VectorCompression::Zstd => Compression::Zstd,
+    }
+}
+
+pub(crate) fn tls(tls: &VectorTls) -> Tls {
+    Tls {
+        ca_file: tls.ca_file.clone(),
+        client: tls.certificate_file.clone().zip(tls.key_file.clone()),
+        server_name: tls.server_name.clone(),
+    }
+}
+
 fn otlp(sink: &OtlpSink) -> Result<OtlpConfig, String> {
-    let headers = sink.headers.iter().map(|header| {
-        let value = reference(&header.value).ok_or_else(|| no_value(&header.name))?;
-        Ok(otlp::Header { name: header.name.clone(), prefix: header.prefix.clone(), value })
-    });
     Ok(OtlpConfig {
         encoding: match sink.encoding {
             OtlpEncoding::Protobuf => otlp::Encoding::Protobuf,
             OtlpEncoding::Json => otlp::Encoding::Json,
         },
-        profile: match sink.profile {
-            OtlpProfile::Collector => Profile::Collector,
-            OtlpProfile::LoongCollector => Profile::LoongCollector,
-            OtlpProfile::Rotel => Profile::Rotel,
-        },
+        profile: profile(sink.profile),
         gzip: sink.gzip,
-        headers: headers.collect::<Result<_, String>>()?,
+        headers: otlp_headers(&sink.headers)?,
         timeout: ms(sink.timeout_ms),
         ca_file: sink.ca_file.clone(),
         ..OtlpConfig::of(&sink.endpoint)
     })
+}
+
+pub(crate) fn profile(profile: OtlpProfile) -> Profile {
+    match profile {
+        OtlpProfile::Collector => Profile::Collector,
+        OtlpProfile::LoongCollector => Profile::LoongCollector,
+        OtlpProfile::Rotel => Profile::Rotel,
+    }
+}
+
+/// Headers of OTLP requests; the error is a sentence.
+pub(crate) fn otlp_headers(headers: &[Header]) -> Result<Vec<otlp::Header>, String> {
+    let one = |header: &Header| {
+        let value = reference(&header.value).ok_or_else(|| no_value(&header.name))?;
+        Ok(otlp::Header { name: header.name.clone(), prefix: header.prefix.clone(), value })
+    };
+    headers.iter().map(one).collect()
 }
 
 fn no_value(header: &str) -> String {

@@ -42,6 +42,16 @@ struct Output {
     consumed: u64,
 }
 
+/// How far an output had come.
+struct Before {
+    data: usize,
+    entries: usize,
+    duplicate_keys: u64,
+    redacted: u64,
+    seen: u32,
+    consumed: u64,
+}
+
 /// Where a record stands.
 #[derive(Clone, Copy)]
 struct Place<'a> {
@@ -162,24 +172,28 @@ impl Transform {
     /// One event of an agent. Whatever it holds, it is handed back or refused whole.
     fn carried_one(&self, place: Place<'_>, json: &[u8], out: &mut Output) {
         let (mut records, mut events, mut logs) = (0, 0, 0);
+        let before = out.place();
         self.decoder.frame(json, &mut |record| {
             records += 1;
             if let Decoded::Event(event) = &record.decoded {
                 events += 1;
                 logs += u32::from(event.family().is_some());
             }
+            // Nearly every event is one record, so the first is routed at once, and taken back when another follows.
+            if records == 1 {
+                self.record(place, record, out);
+            }
         });
-        match (records, logs) {
-            (1, _) => self.decoder.frame(json, &mut |record| self.record(place, record, out)),
-            (_, 0) => {
-                out.seen += events;
-                out.bytes(place, place.verbatim, Route::Passthrough, "");
-            }
-            _ => {
-                out.seen += events;
-                let why = "several operation logs in one event of an agent";
-                out.bytes(place, place.verbatim, Route::Quarantine(Reason::WriteProtected), why);
-            }
+        if records == 1 {
+            return;
+        }
+        out.take_back(before);
+        out.seen += events;
+        if logs == 0 {
+            out.bytes(place, place.verbatim, Route::Passthrough, "");
+        } else {
+            let why = "several operation logs in one event of an agent";
+            out.bytes(place, place.verbatim, Route::Quarantine(Reason::WriteProtected), why);
         }
     }
 
@@ -285,6 +299,27 @@ impl Output {
             self.row.finish(bytes, &mut self.routed.data);
         }
         self.entry(route, place.consumed);
+    }
+
+    /// How far it has come.
+    fn place(&self) -> Before {
+        let Routed { data, entries, duplicate_keys, redacted, .. } = &self.routed;
+        Before {
+            data: data.len(),
+            entries: entries.len(),
+            duplicate_keys: *duplicate_keys,
+            redacted: *redacted,
+            seen: self.seen,
+            consumed: self.consumed,
+        }
+    }
+
+    /// Forgets what came since.
+    fn take_back(&mut self, before: Before) {
+        self.routed.data.truncate(before.data);
+        self.routed.entries.truncate(before.entries);
+        (self.routed.duplicate_keys, self.routed.redacted) = (before.duplicate_keys, before.redacted);
+        (self.seen, self.consumed) = (before.seen, before.consumed);
     }
 
     fn entry(&mut self, route: Route, consumed: usize) {

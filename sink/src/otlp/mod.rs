@@ -9,6 +9,7 @@ mod agent;
 mod answer;
 mod json;
 mod protobuf;
+mod relay;
 mod request;
 
 use std::io::Write;
@@ -19,6 +20,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use self::agent::Agent;
+pub use self::relay::{Passed, Relay};
 use self::request::Shared;
 use crate::record::Batch;
 use crate::reference::{Reference, ReferenceError};

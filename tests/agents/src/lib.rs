@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 pub mod contract;
+pub mod discard;
 pub mod double;
 pub mod forward_double;
 pub mod http_double;

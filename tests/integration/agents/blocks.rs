@@ -46,7 +46,7 @@ fn both_halves_are_printed_and_each_alone() {
 fn the_blocks_for_vector_pass_the_check() {
     let dir = tempfile::tempdir().unwrap();
     let seams: Vec<_> = every().into_iter().filter(|(agent, _)| agent == "vector").map(|(_, seam)| seam).collect();
-    assert_eq!(seams, ["vector", "otlp", "spool", "exec"]);
+    assert_eq!(seams, ["vector", "otlp", "spool", "exec", "gate"]);
     for seam in seams {
         let (block, _) = run(&["agent-config", "vector", "--seam", &seam, "--part", "agent"], 0);
         let file = dir.path().join(format!("{seam}.yaml"));

@@ -2,6 +2,8 @@
 //! break is broken meanwhile. `INNERTRAIL_SINK_EVENTS` makes the conservation runs as large as wanted.
 
 mod conservation;
+mod gate;
+mod gate_kills;
 mod oracle;
 mod outage;
 mod real;

@@ -8,6 +8,10 @@ use super::tree::{Node, Value};
 /// The port of the `vector` source that `innertrail agent-config vector` prints.
 const DOOR_PORT: &str = "6000";
 
+/// The ports of the gate that it prints: where Vector sends its own events, and where it has them back.
+const GATE_PORT: &str = "6001";
+const GATE_DOOR_PORT: &str = "6002";
+
 /// Options that say where a sink writes, so that two sinks with equal values write to the same place.
 const TARGETS: [&str; 28] = [
     "path",
@@ -70,11 +74,28 @@ pub(super) fn is_door(component: &Component) -> bool {
                 .flat_map(str::split_whitespace)
                 .any(|word| std::path::Path::new(word).file_name().and_then(|name| name.to_str()) == Some("innertrail"))
         }
-        "vector" => listens(component)
-            .iter()
-            .any(|(address, _)| host_port(address).is_some_and(|(host, port)| is_loopback(host) && port == DOOR_PORT)),
+        "vector" => listens_on(component, DOOR_PORT) || listens_on(component, GATE_DOOR_PORT),
         _ => false,
     }
+}
+
+/// Whether what comes from this source of innertrail's came through the gate: then it is not all sealed.
+pub(super) fn is_behind_gate(component: &Component) -> bool {
+    component.name.starts_with("innertrail_gate")
+        || (component.type_name == "vector" && listens_on(component, GATE_DOOR_PORT))
+}
+
+/// Whether this sink sends to the gate.
+pub(super) fn is_before_gate(component: &Component) -> bool {
+    let address = component.options.get("address").and_then(Node::text);
+    component.kind == Kind::Sink
+        && component.type_name == "vector"
+        && address.and_then(host_port).is_some_and(|(host, port)| is_loopback(host) && port == GATE_PORT)
+}
+
+fn listens_on(component: &Component, wanted: &str) -> bool {
+    let here = |address: &str| host_port(address).is_some_and(|(host, port)| is_loopback(host) && port == wanted);
+    listens(component).iter().any(|(address, _)| here(address))
 }
 
 /// Whether acknowledgements of a sink end at this source.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::endpoints::{is_deaf, open_address, same_target, senders};
+use super::endpoints::{is_before_gate, is_deaf, open_address, same_target, senders};
 use super::paths::{Reach, doubled, reaching, writes_seal};
 use super::topology::{Component, Kind, Topology, outputs, switched_on};
 use super::tree::{Node, shown as shown_path};
@@ -57,6 +57,7 @@ impl Judge<'_> {
         for door in self.doors {
             self.door(*door);
         }
+        self.before_gate();
         self.findings.sort();
         self.findings.dedup();
         self.findings
@@ -225,6 +226,18 @@ impl Judge<'_> {
                     format!("a source of type {kind} cannot acknowledge: what Vector holds when it dies is lost");
                 let remedy = "use a `vector` source (`innertrail agent-config vector`), or accept the loss";
                 self.report(*door, "cannot_acknowledge", message, remedy);
+            }
+        }
+    }
+
+    /// Sinks before the gate: who sent their events is answered when they are.
+    fn before_gate(&mut self) {
+        for sink in 0..self.topology.components.len() {
+            let own = self.component(sink).options.get("acknowledgements").and_then(switched_on);
+            if is_before_gate(self.component(sink)) && !own.unwrap_or(self.topology.acknowledgements) {
+                let message = "has no acknowledgements, so whoever sent is told `delivered` before the gate answered";
+                let remedy = "set acknowledgements.enabled: true on the sink";
+                self.report(sink, "acknowledgements_off", message.to_owned(), remedy);
             }
         }
     }

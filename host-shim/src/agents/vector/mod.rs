@@ -16,7 +16,7 @@ use serde::Serialize;
 pub use judge::AgentFinding;
 pub use tree::ReadError;
 
-use endpoints::is_door;
+use endpoints::{is_behind_gate, is_door};
 use judge::Judge;
 use paths::{is_sorted_by_seal, reaching};
 use topology::{Kind, Topology};
@@ -55,7 +55,8 @@ pub fn check(question: &Question) -> Result<AgentReport, ReadError> {
     let files = question.files.iter().map(|file| Ok((file.clone(), tree::read(file)?)));
     let topology = Topology::new(files.collect::<Result<_, ReadError>>()?)?;
     let doors = doors(&topology, &question.sources)?;
-    let mixed: Vec<usize> = doors.iter().copied().filter(|door| is_sorted_by_seal(&topology, *door)).collect();
+    let is_mixed = |door: &usize| is_behind_gate(&topology.components[*door]) || is_sorted_by_seal(&topology, *door);
+    let mixed: Vec<usize> = doors.iter().copied().filter(is_mixed).collect();
     let sinks = sinks(&topology, &question.sinks, &doors, &mixed)?;
     let names = |of: &[usize]| of.iter().map(|index| topology.components[*index].name.clone()).collect();
     let judge = Judge { topology: &topology, doors: &doors, mixed: &mixed, sinks: &sinks, findings: Vec::new() };

@@ -54,7 +54,8 @@ pub struct CheckArgs {
     /// The source through which innertrail's events come; may be given several times [default: found, see below]
     ///
     /// Without it these count: a source whose name is `innertrail` or begins with `innertrail_`, an `exec` source that runs
-    /// `innertrail`, and a `vector` source on port 6000 of the loopback address.
+    /// `innertrail`, and a `vector` source on port 6000 of the loopback address, or on 6002, where the gate sends. What comes from
+    /// the gate is not all sealed: behind it a sink counts only past a condition on `it_seal`.
     #[arg(long, value_name = "NAME", requires = "agent_config")]
     pub dedicated_source: Vec<String>,
     /// Form of the findings
