@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::lifecycle::LifecycleError;
 use crate::runtime::{CallError, OpenError, RunError};
+use crate::sink::watch::Word;
 
 /// Why a running pipeline ended. Nothing is lost: everything up to the last commit is durable.
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +97,10 @@ pub enum Notice<'a> {
     State(&'a str, String),
     /// Something about the Logstore itself: enabled, days dropped.
     Logstore(String),
-    /// A sink's new state.
-    Sink(&'a str, String),
     /// What is behind a server of the gate did not take a request, and why; or takes them again.
     Gate(&'a str, Option<String>),
+    /// A sink's new state, that it has waited for long, or that it delivers again.
+    Sink(&'a str, Word),
     /// There is no room on the disk: everything stands still until there is.
     DiskFull(String),
     /// A commit is durable: records so far, input bytes so far.

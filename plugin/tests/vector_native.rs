@@ -16,11 +16,13 @@ struct Pair {
     proto: Vec<u8>,
 }
 
-/// The corpus, or `None` (and a line on stderr) where it is not at hand.
+/// The corpus: in the folder that `INNERTRAIL_VECTOR_NATIVE` names, or beside the checkout; says SKIPPED when it is not at hand.
 fn corpus() -> Option<Vec<Pair>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vector-native");
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vector-native");
+    let folder = std::env::var_os("INNERTRAIL_VECTOR_NATIVE").map_or(beside, PathBuf::from);
     if !folder.is_dir() {
-        eprintln!("skipped: the corpus folder {} is absent", folder.display());
+        let folder = folder.display();
+        println!("SKIPPED: no pairs of Vector's codecs in {folder}; name their folder with INNERTRAIL_VECTOR_NATIVE");
         return None;
     }
     let names = |kind: &str| -> Vec<PathBuf> {

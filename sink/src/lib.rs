@@ -11,11 +11,12 @@ pub mod http;
 pub mod otlp;
 mod record;
 mod reference;
+mod refusal;
 mod sender;
 pub mod spool;
 pub mod stdout;
 pub mod vector;
 
 pub use record::{Batch, Record};
-pub use reference::{Reference, ReferenceError};
+pub use reference::{Header, Reference, ReferenceError};
 pub use sender::{Refused, Sender};

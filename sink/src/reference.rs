@@ -21,6 +21,17 @@ pub enum Reference {
     File(PathBuf),
 }
 
+/// A header by reference, such as what authorises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// What stands before the value, such as `Bearer `.
+    pub prefix: String,
+    /// Where the value is. It is read at the start, and again after a 401 or 403.
+    pub value: Reference,
+}
+
 /// Why a secret cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {why}")]

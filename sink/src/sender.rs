@@ -18,6 +18,12 @@ pub trait Sender: Send {
 
     /// Encoded size of one record within a request, the request's own frame not counted.
     fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize;
+
+    /// Bytes of the body that was sent last, as they went out: compressed, without the protocol's head. 0 before the first
+    /// one; `None`, always, of a sender that does not know them.
+    fn body_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Why a batch was not taken.

@@ -22,13 +22,15 @@ pub struct Stream<W> {
     out: W,
     encoder: Encoder,
     buffer: Vec<u8>,
+    /// Bytes of the last batch.
+    sent: u64,
 }
 
 impl<W: Write> Stream<W> {
     /// Writes to `out` in this encoding.
     #[must_use]
     pub fn new(out: W, encoding: Encoding) -> Self {
-        Self { out, encoder: Encoder::new(encoding), buffer: Vec::new() }
+        Self { out, encoder: Encoder::new(encoding), buffer: Vec::new(), sent: 0 }
     }
 
     fn encode(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
@@ -57,6 +59,7 @@ impl<W: Write> Stream<W> {
 impl<W: Write + Send> Sender for Stream<W> {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
         self.encode(batch)?;
+        self.sent = self.buffer.len() as u64;
         let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
         self.buffer.shrink_to(1 << 16);
         written.map_err(|e| Refused::Later { why: format!("the stream took no more: {e}"), after: None })
@@ -71,6 +74,10 @@ impl<W: Write + Send> Sender for Stream<W> {
         let Some(record) = batch.records.get(at) else { return 0 };
         let len = self.encoder.len(batch, record);
         if self.encoder.encoding() == Encoding::Native { delimited(len) } else { len + 1 }
+    }
+
+    fn body_bytes(&self) -> Option<u64> {
+        Some(self.sent)
     }
 }
 

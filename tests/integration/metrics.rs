@@ -203,6 +203,9 @@ fn a_scrape_adds_up_to_status_and_goes_on_after_a_restart() {
     assert_eq!(first.sum("innertrail_source_state"), 1.0, "one state is the one");
     let sink = "{component_id=\"tailer\",component_kind=\"sink\",component_type=\"spool\"}";
     assert_eq!(value(&format!("innertrail_sink_position{sink}")), 50.0);
+    let sizes = fs::read_dir(&spool).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum::<u64>();
+    let bytes = sink.replace('}', ",protocol=\"file\"}");
+    assert_eq!(value(&format!("component_sent_bytes_total{bytes}")), sizes as f64);
     assert!(value("innertrail_commit_seconds_count") >= 1.0);
     // More of everything: no counter goes back.
     append(&file, &(50..60).map(|id| event(id, "") + "\n").collect::<String>());

@@ -106,6 +106,45 @@ fn every_room_of_a_running_process_can_be_tapped_and_shows_no_secret() {
     }
 }
 
+/// A tap says how much of what came by it did not show, and a condition is about the record and not about a secret in it.
+#[test]
+fn conditions_choose_and_what_is_not_shown_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, file) = serving(dir.path(), "");
+    append(&file, &batch(0..5));
+    let serving = Serving::start(&path);
+    serving.until("innertrail_records_total{store=\"log\"}", 5.0);
+    let data = dir.path().join("data");
+    let tap = |room: &str, conditions: &[&str]| {
+        let mut args = vec!["tap", room, "--data-dir", data.to_str().unwrap(), "--for", "9", "--format", "json"];
+        args.extend(conditions.iter().flat_map(|condition| ["--where", condition]));
+        innertrail(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let taps = [
+        ("logstore", tap("logstore", &["requestId=*000C8", "userIdentity.type=ram-user"]), 1),
+        ("classify", tap("classify", &["requestId=*000C8", "action=admin"]), 1),
+        ("source", tap("source", &[&format!("requestParameters.accessKeySecret={SECRET}")]), 0),
+        ("redact", tap("redact", &[&format!("requestParameters.accessKeySecret={SECRET}")]), 0),
+        ("passthrough", tap("passthrough", &["message=*ordinary*"]), 1),
+    ];
+    // Taps take a moment to be there; only the last batch has the id that is asked for.
+    for ids in [10..15, 20..25, 199..204] {
+        thread::sleep(Duration::from_millis(2000));
+        append(&file, &batch(ids));
+    }
+    for (room, tap, shown) in taps {
+        let output = tap.wait_with_output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{room}: {err}");
+        let (count, last) = (out.lines().count(), err.lines().last().unwrap());
+        assert!(count == shown || (room == "passthrough" && count >= shown), "{room}: {out}{err}");
+        assert!(last.starts_with(&format!("note: {count} shown")), "{room}: {err}");
+        assert_eq!(last.contains("not asked for"), room != "passthrough", "{room}: {err}");
+    }
+    let (_, err) = run(&["tap", "logstore", "--where", "eventName"], 2);
+    assert!(err.contains("NAME=VALUE"), "{err}");
+}
+
 /// The story: a tap that is stopped with Ctrl-Z must not be what stops the audit trail.
 #[test]
 fn a_tap_that_never_reads_does_not_slow_the_run() {

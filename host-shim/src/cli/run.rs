@@ -13,6 +13,7 @@ use super::{Failure, Log, Outcome, draws_progress, json_safe};
 use crate::config::{Config, Sink};
 use crate::exit;
 use crate::pipeline::{Notice, Pipeline, PipelineError};
+use crate::sink::watch::Weight;
 
 pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     let config = load(args)?;
@@ -96,14 +97,14 @@ fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, config: &Config, log: 
             aside(bar.as_ref(), || run_log.component("info", about("source", source, failure), &message));
         }
         Notice::State(..) => {}
-        Notice::Sink(sink, state) => {
-            let bad = state.starts_with("waiting") || state.starts_with("failed") || state.starts_with("held");
-            if bad || log.verbose {
-                let failure = (bad && !state.starts_with("held")).then_some(("request_failed", "sending"));
-                let level = if bad { "warning" } else { "info" };
-                let message = format!("it is {state}");
-                aside(bar.as_ref(), || run_log.component(level, about("sink", sink, failure), &message));
-            }
+        Notice::Sink(sink, word) => {
+            let (level, failure) = match word.weight {
+                Weight::Detail if !log.verbose => return,
+                Weight::Detail | Weight::Good => ("info", None),
+                Weight::Held => ("warning", None),
+                Weight::Failing => ("warning", Some(("request_failed", "sending"))),
+            };
+            aside(bar.as_ref(), || run_log.component(level, about("sink", sink, failure), &word.text));
         }
         Notice::Gate(gate, why) => {
             let failure = why.is_some().then_some(("request_failed", "sending"));

@@ -4,19 +4,22 @@
 //! takes them through the same rooms once more. It must never show what the redact room masks, unless told to, and never
 //! keep the run waiting.
 
+pub(super) mod filter;
+mod pace;
+
 use std::io::{self, BufRead, BufReader, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::anyhow;
 use innertrail_logstore::consumer::{Cursor, Groups, Reader, ReaderOptions};
 use innertrail_logstore::row::RowRef;
-use innertrail_logstore::{Snapshot, Store};
+use innertrail_logstore::{Snapshot, Store, StoredRow};
 use innertrail_query::terminal_safe;
 use innertrail_sink::delivery::group_name;
 use serde_json::{Value, json};
 
+use self::filter::{Condition, wanted};
+use self::pace::Pace;
 use super::args::{Room, TailFormat, TapArgs};
 use super::tail::{Form, SLICE, expired, failed, pull};
 use super::{Failure, Outcome, explain, json_safe, run};
@@ -29,62 +32,23 @@ use crate::tap::{Sample, Told, connect};
 const PAGE_BYTES: usize = 8 << 20;
 
 pub(super) fn run(args: &TapArgs) -> Outcome {
-    let pace = Pace::new(args, run::stop_flag()?);
-    match args.room {
-        Room::Logstore => stored(args, Store::Log, pace),
-        Room::Passthrough => stored(args, Store::Passthrough, pace),
-        Room::Quarantine => stored(args, Store::Quarantine, pace),
-        Room::Journal => stored(args, Store::Journal, pace),
-        Room::Sink => taken(args, pace),
-        room => inside(args, room, pace),
+    let mut pace = Pace::new(args, run::stop_flag()?);
+    let outcome = match args.room {
+        Room::Logstore => stored(args, Store::Log, &mut pace),
+        Room::Passthrough => stored(args, Store::Passthrough, &mut pace),
+        Room::Quarantine => stored(args, Store::Quarantine, &mut pace),
+        Room::Journal => stored(args, Store::Journal, &mut pace),
+        Room::Sink => taken(args, &mut pace),
+        room => inside(args, room, &mut pace),
+    };
+    if outcome.is_ok() {
+        pace.end();
     }
-}
-
-/// How much may be shown, and until when.
-struct Pace {
-    limit: u32,
-    interval: Duration,
-    begun: Instant,
-    used: u32,
-    left: Option<u64>,
-    until: Option<Instant>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Pace {
-    fn new(args: &TapArgs, stop: Arc<AtomicBool>) -> Self {
-        let begun = Instant::now();
-        let until = args.seconds.map(|seconds| begun + Duration::from_secs(seconds));
-        let interval = Duration::from_millis(args.interval.into());
-        Self { limit: args.limit, interval, begun, used: 0, left: args.count, until, stop }
-    }
-
-    fn is_over(&self) -> bool {
-        let late = self.until.is_some_and(|until| Instant::now() >= until);
-        late || self.left == Some(0) || self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Whether nothing more may be shown now.
-    fn is_spent(&mut self, now: Instant) -> bool {
-        if now.saturating_duration_since(self.begun) >= self.interval {
-            (self.begun, self.used) = (now, 0);
-        }
-        self.used >= self.limit || self.left == Some(0)
-    }
-
-    /// Whether one more may be shown now; it counts as shown then.
-    fn admit(&mut self, now: Instant) -> bool {
-        if self.is_spent(now) {
-            return false;
-        }
-        self.used += 1;
-        self.left = self.left.map(|left| left - 1);
-        true
-    }
+    outcome
 }
 
 /// What becomes durable in a store from now on.
-fn stored(args: &TapArgs, store: Store, mut pace: Pace) -> Outcome {
+fn stored(args: &TapArgs, store: Store, pace: &mut Pace) -> Outcome {
     if args.component.is_some() {
         return Err(Failure::Usage(anyhow!("--component is for rooms before the Logstore, and for `sink`")));
     }
@@ -97,15 +61,16 @@ fn stored(args: &TapArgs, store: Store, mut pace: Pace) -> Outcome {
         let came = reader.wait(next, SLICE).or_else(|e| expired(&e).map(|_| true).ok_or(e)).map_err(failed)?;
         if came {
             let end = reader.end(store);
-            show(&mut reader, next, end, &mut form, &mut pace)?;
+            show(&mut reader, (next, end), &mut form, &args.wanted, pace)?;
             next = end;
         }
+        pace.tell(Instant::now());
     }
     Ok(exit::OK)
 }
 
 /// What a sink's receiver takes from now on: where its position moves, there are the records.
-fn taken(args: &TapArgs, mut pace: Pace) -> Outcome {
+fn taken(args: &TapArgs, pace: &mut Pace) -> Outcome {
     let Some(name) = &args.component else {
         return Err(Failure::Usage(anyhow!("name the sink with --component NAME")));
     };
@@ -120,9 +85,10 @@ fn taken(args: &TapArgs, mut pace: Pace) -> Outcome {
             && after.seq() > before.seq()
         {
             reader.refresh().map_err(failed)?;
-            show(&mut reader, before, after, &mut form, &mut pace)?;
+            show(&mut reader, (before, after), &mut form, &args.wanted, pace)?;
         }
         from = now;
+        pace.tell(Instant::now());
     }
     Ok(exit::OK)
 }
@@ -137,22 +103,49 @@ fn open(args: &TapArgs, store: Store) -> Result<(Reader, Form), Failure> {
     Ok((reader, form))
 }
 
-/// Records from `from` to `end`, as far as they may be shown; the others are passed over.
-fn show(reader: &mut Reader, from: Cursor, end: Cursor, form: &mut Form, pace: &mut Pace) -> Result<(), Failure> {
+/// Records between two places, as far as they are wanted and may be shown. Without conditions those beyond the limit are not
+/// even read.
+fn show(
+    reader: &mut Reader,
+    (mut from, end): (Cursor, Cursor),
+    form: &mut Form,
+    conditions: &[Condition],
+    pace: &mut Pace,
+) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let wanted = usize::try_from(pace.limit).unwrap_or(usize::MAX);
-    let mut from = from;
-    let page = pull(reader, &mut from, (wanted, PAGE_BYTES))?;
-    for row in page.rows.iter().filter(|row| row.seq < end.seq()) {
-        if pace.admit(Instant::now()) {
-            form.write(reader.snapshot().layout(), row, &mut out)?;
+    loop {
+        let page = pull(reader, &mut from, (wanted, PAGE_BYTES))?;
+        let rows = page.rows.iter().filter(|row| row.seq < end.seq());
+        for row in rows {
+            if !is_wanted(conditions, reader, row) {
+                pace.unwanted(1);
+            } else if pace.admit(Instant::now()) {
+                form.write(reader.snapshot().layout(), row, &mut out)?;
+            }
+        }
+        from = page.next;
+        let left = end.seq().saturating_sub(from.seq());
+        let enough = conditions.is_empty() && pace.is_spent(Instant::now());
+        if left == 0 || page.rows.is_empty() || enough || pace.is_over() {
+            pace.over(left);
+            return Ok(out.flush()?);
         }
     }
-    Ok(out.flush()?)
+}
+
+fn is_wanted(conditions: &[Condition], reader: &Reader, row: &StoredRow) -> bool {
+    if conditions.is_empty() {
+        return true;
+    }
+    let mut columns = explain::columns(reader.snapshot().layout(), row);
+    columns.insert("it_seq".to_owned(), json!(row.seq));
+    let event = serde_json::from_slice(row.payload()).unwrap_or_default();
+    wanted(conditions, &[&Value::Object(columns), &event])
 }
 
 /// What goes through a room before the write-ahead log.
-fn inside(args: &TapArgs, room: Room, mut pace: Pace) -> Outcome {
+fn inside(args: &TapArgs, room: Room, pace: &mut Pace) -> Outcome {
     if args.format == TailFormat::NativeJson {
         return Err(Failure::Usage(anyhow!("--format native_json is for the dedicated Logstore; use json")));
     }
@@ -177,18 +170,34 @@ fn inside(args: &TapArgs, room: Room, mut pace: Pace) -> Outcome {
         }
         let told = serde_json::from_slice(&line);
         line.clear();
-        let Ok(Told::Sample(sample)) = told else { continue };
-        let wanted = args.component.as_ref().is_none_or(|name| *name == sample.source);
-        if !wanted || pace.is_spent(Instant::now()) {
-            continue;
+        match told {
+            Ok(Told::Sample(sample)) => sampled(args, &mut rooms, &sample, pace)?,
+            Ok(Told::Dropped(frames)) => pace.not_given(frames),
+            Err(_) => {}
         }
-        for told in rooms.tell(&sample) {
-            if pace.admit(Instant::now()) {
-                write(args.format, &sample, &told)?;
-            }
-        }
+        pace.tell(Instant::now());
     }
     Ok(exit::OK)
+}
+
+/// One sample, with all that stands in it.
+fn sampled(args: &TapArgs, rooms: &mut Rooms, sample: &Sample, pace: &mut Pace) -> Result<(), Failure> {
+    if args.component.as_ref().is_some_and(|name| *name != sample.source) {
+        pace.unwanted(1);
+        return Ok(());
+    }
+    if pace.is_spent(Instant::now()) {
+        pace.over(1);
+        return Ok(());
+    }
+    for (told, record) in rooms.tell(sample) {
+        if !wanted(&args.wanted, &[&told, &record]) {
+            pace.unwanted(1);
+        } else if pace.admit(Instant::now()) {
+            write(args.format, sample, &told)?;
+        }
+    }
+    Ok(())
 }
 
 fn write(format: TailFormat, sample: &Sample, told: &Value) -> Result<(), Failure> {
@@ -211,8 +220,8 @@ struct Rooms {
 }
 
 impl Rooms {
-    /// What the room says of each record of a frame.
-    fn tell(&mut self, sample: &Sample) -> Vec<Value> {
+    /// What the room says of each record of a frame, and the record, masked, for conditions.
+    fn tell(&mut self, sample: &Sample) -> Vec<(Value, Value)> {
         let raw = sample.bytes();
         match self.walk(sample, &raw) {
             Ok(told) => told,
@@ -227,31 +236,43 @@ impl Rooms {
         }
     }
 
-    fn walk(&mut self, sample: &Sample, raw: &[u8]) -> Result<Vec<Value>, String> {
+    fn walk(&mut self, sample: &Sample, raw: &[u8]) -> Result<Vec<(Value, Value)>, String> {
         let frames = [frame(raw, sample.offset, sample.seen())];
         let batch = batch(sample, raw, &frames);
+        let masked = self.masked(&batch)?;
+        let parsed = |payload: &[u8]| serde_json::from_slice(payload).unwrap_or_default();
         if self.room == Room::Redact || self.unmasked {
-            let told = self.explain(&batch)?;
-            return Ok(match self.room {
+            let told = match self.room {
                 Room::Source => vec![shown(raw)],
-                room => told.iter().map(|told| told[key(room)].clone()).collect(),
-            });
+                room => self.explain(&batch)?.iter().map(|told| told[key(room)].clone()).collect(),
+            };
+            let records = masked.iter().map(|payload| parsed(payload)).chain(std::iter::repeat(Value::Null));
+            return Ok(told.into_iter().zip(records).collect());
         }
-        let routed = self.transform.run(&batch, Encoding::Row).map_err(|e| e.to_string())?;
-        let (mut start, mut out) = (0, Vec::new());
-        for entry in &routed.entries {
-            let row = routed.data.get(start..entry.end as usize).unwrap_or_default();
-            start = entry.end as usize;
+        let mut out = Vec::new();
+        for payload in masked {
             // What is stored is masked, so the rooms are asked about that.
-            let payload = RowRef::parse(row).map_err(|e| e.to_string())?.payload().to_vec();
-            out.push(match self.room {
+            let told = match self.room {
                 Room::Source => shown(&payload),
                 room => {
                     let frames = [frame(&payload, sample.offset, sample.seen())];
                     let told = self.explain(&self::batch(sample, &payload, &frames))?;
                     told.first().map(|told| told[key(room)].clone()).unwrap_or_default()
                 }
-            });
+            };
+            out.push((told, parsed(&payload)));
+        }
+        Ok(out)
+    }
+
+    /// The records of a batch as they would be stored.
+    fn masked(&mut self, batch: &Batch<'_>) -> Result<Vec<Vec<u8>>, String> {
+        let routed = self.transform.run(batch, Encoding::Row).map_err(|e| e.to_string())?;
+        let (mut start, mut out) = (0, Vec::new());
+        for entry in &routed.entries {
+            let row = routed.data.get(start..entry.end as usize).unwrap_or_default();
+            start = entry.end as usize;
+            out.push(RowRef::parse(row).map_err(|e| e.to_string())?.payload().to_vec());
         }
         Ok(out)
     }

@@ -69,7 +69,7 @@ fn vector(gate: &VectorGate) -> innertrail_sink::vector::VectorConfig {
 fn otlp(gate: &OtlpGate) -> Result<innertrail_sink::otlp::OtlpConfig, String> {
     Ok(innertrail_sink::otlp::OtlpConfig {
         profile: build::profile(gate.profile),
-        headers: build::otlp_headers(&gate.headers)?,
+        headers: build::headers(&gate.headers)?,
         timeout: build::ms(gate.timeout_ms),
         ca_file: gate.ca_file.clone(),
         ..innertrail_sink::otlp::OtlpConfig::of(&gate.to)

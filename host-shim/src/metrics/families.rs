@@ -59,6 +59,16 @@ fn run(out: &mut Exposition, board: &Board) {
     out.histogram("innertrail_commit_seconds", help, &commits);
 }
 
+/// What a component of this type speaks.
+fn protocol(of_type: &str) -> &'static str {
+    match of_type {
+        "file" | "spool" => "file",
+        "stdout" => "stream",
+        "forward" => "tcp",
+        _ => "http",
+    }
+}
+
 struct Facts<'a> {
     board: &'a Board,
     shown: &'a Shown,
@@ -82,8 +92,17 @@ impl Facts<'_> {
         out.family("component_received_bytes_total", COUNTER, help, |f| {
             for (name, source) in &status.sources {
                 let [a, b, c] = self.labels("source", name);
-                let protocol = if c.1 == "file" { "file" } else { "http" };
-                f.add(&[a, b, c, ("protocol", protocol)], Self::source_count(source, "bytes_in"));
+                f.add(&[a, b, c, ("protocol", protocol(c.1))], Self::source_count(source, "bytes_in"));
+            }
+        });
+        let help =
+            "Bytes of the bodies that the receiver took, as they went out, since the run began. No series: not known.";
+        out.family("component_sent_bytes_total", COUNTER, help, |f| {
+            for (name, sink) in &self.shown.sinks {
+                let [a, b, c] = self.labels("sink", name);
+                if let Some(bytes) = sink.sent_bytes {
+                    f.add(&[a, b, c, ("protocol", protocol(c.1))], bytes);
+                }
             }
         });
         let help = "Records that came to the component. Sources, rooms and gates: durable. Sinks: since the run began. One that \
@@ -298,6 +317,13 @@ impl Facts<'_> {
         family("innertrail_sink_parked_records_total", COUNTER, help, |sink| sink.parked);
         let help = "Records that retention dropped before they were sent, since the run began.";
         family("innertrail_sink_missed_records_total", COUNTER, help, |sink| sink.missed);
+        let help =
+            "Since when the sink delivers nothing, though records may wait. No series: it delivers, or has everything.";
+        out.family("innertrail_sink_waiting_since_timestamp_seconds", GAUGE, help, |f| {
+            for (name, sink) in self.shown.sinks.iter().filter(|(_, sink)| sink.is_waiting()) {
+                f.add(&self.labels("sink", name), seconds(sink.since_us));
+            }
+        });
         let help = "When the receiver last took or refused something for good.";
         out.family("innertrail_sink_last_answer_timestamp_seconds", GAUGE, help, |f| {
             for (name, sink) in &self.shown.sinks {

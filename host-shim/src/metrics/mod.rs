@@ -145,7 +145,8 @@ mod tests {
         state.counters.extend(counters.map(|(name, n)| (name.to_owned(), n)));
         let mut life = lifecycle::State::new(Retention::first(Some(365)).unwrap(), NOW);
         life.apply("files", Provider::LogService, SourceState::Paused(Cause::Overdue, "\u{1b}[31m403"), NOW);
-        let said = Said { state: "waiting".to_owned(), position: 4, behind: 3, sent: 4, retried: 2, ..Said::default() };
+        let state_of = Said { state: "waiting".to_owned(), since_us: NOW - 3_600_000_000, ..Said::default() };
+        let said = Said { position: 4, behind: 3, sent: 4, sent_bytes: Some(99), retried: 2, ..state_of };
         let board = board();
         board.show(Shown {
             status: Status::new("main-trail", &state),
@@ -163,6 +164,7 @@ mod tests {
         innertrail_commit_seconds_sum 0.003
         innertrail_commit_seconds_count 1
         component_received_bytes_total{component_id="files",component_kind="source",component_type="file",protocol="file"} 100
+        component_sent_bytes_total{component_id="s\\",component_kind="sink",component_type="",protocol="http"} 99
         component_received_events_total{component_id="files",component_kind="source",component_type="file"} 10
         component_received_events_total{component_id="rooms",component_kind="transform",component_type="innertrail"} 10
         component_received_events_total{component_id="s\\",component_kind="sink",component_type=""} 4
@@ -185,6 +187,7 @@ mod tests {
         innertrail_sink_position{component_id="s\\",component_kind="sink",component_type=""} 4
         innertrail_sink_behind_records{component_id="s\\",component_kind="sink",component_type=""} 3
         innertrail_sink_retries_total{component_id="s\\",component_kind="sink",component_type=""} 2
+        innertrail_sink_waiting_since_timestamp_seconds{component_id="s\\",component_kind="sink",component_type=""} 1795388400
         "#);
     }
 }

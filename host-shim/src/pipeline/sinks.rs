@@ -43,8 +43,8 @@ impl Pipeline {
     }
 
     pub(super) fn look_at_sinks(&mut self, at_once: bool, tell: &mut dyn FnMut(Notice<'_>)) {
-        for (name, line) in self.sinks.look(at_once) {
-            tell(Notice::Sink(&name, line));
+        for (name, word) in self.sinks.look(at_once) {
+            tell(Notice::Sink(&name, word));
         }
     }
 

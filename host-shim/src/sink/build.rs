@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use innertrail_sink::encode::Encoding;
 use innertrail_sink::forward::{Auth, Forward, ForwardConfig, TlsConfig};
-use innertrail_sink::http::{self, Body, Http, HttpConfig};
+use innertrail_sink::http::{Body, Http, HttpConfig};
 use innertrail_sink::otlp::{self, Otlp, OtlpConfig, Profile};
 use innertrail_sink::spool::{Spool, SpoolConfig};
 use innertrail_sink::stdout::Stream;
 use innertrail_sink::vector::{Compression, Tls, Vector, VectorConfig};
-use innertrail_sink::{Reference, Sender};
+use innertrail_sink::{Header, Reference, Sender};
 
 use crate::config::Config;
 use crate::config::sinks::{
@@ -108,7 +108,7 @@ fn otlp(sink: &OtlpSink) -> Result<OtlpConfig, String> {
         },
         profile: profile(sink.profile),
         gzip: sink.gzip,
-        headers: otlp_headers(&sink.headers)?,
+        headers: headers(&sink.headers)?,
         timeout: ms(sink.timeout_ms),
         ca_file: sink.ca_file.clone(),
         ..OtlpConfig::of(&sink.endpoint)
@@ -123,17 +123,14 @@ pub(crate) fn profile(profile: OtlpProfile) -> Profile {
     }
 }
 
-/// Headers of OTLP requests; the error is a sentence.
-pub(crate) fn otlp_headers(headers: &[Header]) -> Result<Vec<otlp::Header>, String> {
-    let one = |header: &Header| {
-        let value = reference(&header.value).ok_or_else(|| no_value(&header.name))?;
-        Ok(otlp::Header { name: header.name.clone(), prefix: header.prefix.clone(), value })
+/// Headers of requests; the error is a sentence.
+pub(crate) fn headers(named: &[crate::config::sinks::Header]) -> Result<Vec<Header>, String> {
+    let one = |header: &crate::config::sinks::Header| {
+        let no_value = || format!("the header {} has no value; name a variable or a file", header.name);
+        let value = reference(&header.value).ok_or_else(no_value)?;
+        Ok(Header { name: header.name.clone(), prefix: header.prefix.clone(), value })
     };
-    headers.iter().map(one).collect()
-}
-
-fn no_value(header: &str) -> String {
-    format!("the header {header} has no value; name a variable or a file")
+    named.iter().map(one).collect()
 }
 
 fn forward(sink: &ForwardSink) -> ForwardConfig {
@@ -154,14 +151,6 @@ fn forward(sink: &ForwardSink) -> ForwardConfig {
 }
 
 fn http(sink: &HttpSink) -> Result<HttpConfig, String> {
-    let headers = sink.headers.iter().map(|header| {
-        let value = match &header.value {
-            Secret::None => return Err(no_value(&header.name)),
-            Secret::Environment(at) => http::Reference::Environment(at.variable.clone()),
-            Secret::File(at) => http::Reference::File(at.path.clone()),
-        };
-        Ok(http::Header { name: header.name.clone(), prefix: header.prefix.clone(), value })
-    });
     Ok(HttpConfig {
         body: match sink.body {
             HttpBody::Lines => Body::Lines,
@@ -169,7 +158,7 @@ fn http(sink: &HttpSink) -> Result<HttpConfig, String> {
         },
         encoding: encoding(sink.encoding),
         gzip: sink.gzip,
-        headers: headers.collect::<Result<_, String>>()?,
+        headers: headers(&sink.headers)?,
         timeout: ms(sink.timeout_ms),
         ca_file: sink.ca_file.clone(),
         max_request_bytes: usize::try_from(sink.max_request_bytes).unwrap_or(usize::MAX),

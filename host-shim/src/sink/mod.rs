@@ -5,6 +5,7 @@
 pub(crate) mod build;
 pub(crate) mod note;
 pub(crate) mod parking;
+pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::config::Config;
 use crate::config::sinks::Beginning;
 use crate::seal_mark::SealKey;
 use note::{Note, Said};
+use watch::{Watch, Weight, Word};
 
 /// Who holds a sink's group during a run. One process at a time: it is the one that has the data directory's lock.
 pub(crate) const CONSUMER: &str = "run";
@@ -37,6 +39,7 @@ pub(crate) struct Sinks {
     ready: Vec<Delivery>,
     running: Vec<Running>,
     said: BTreeMap<String, Said>,
+    watch: Watch,
     looked: Option<Instant>,
     noted: Option<Instant>,
     /// Since when a sink has stood still while it is waited for.
@@ -82,6 +85,7 @@ impl Sinks {
             notify,
             running: Vec::new(),
             said: BTreeMap::new(),
+            watch: Watch::default(),
             looked: None,
             noted: None,
             stuck: BTreeMap::new(),
@@ -101,8 +105,8 @@ impl Sinks {
         self.notify.committed(state);
     }
 
-    /// Looks at the reports when it is time; gives what changed, for people, and notes it for `status`.
-    pub(crate) fn look(&mut self, at_once: bool) -> Vec<(String, String)> {
+    /// Looks at the reports when it is time; gives what is to be told of them, and notes what changed for `status`.
+    pub(crate) fn look(&mut self, at_once: bool) -> Vec<(String, Word)> {
         let recent = |at: Option<Instant>, every| at.is_some_and(|at| at.elapsed() < every);
         if self.running.is_empty() || (!at_once && recent(self.looked, LOOK_EVERY)) {
             return Vec::new();
@@ -112,11 +116,10 @@ impl Sinks {
         for report in self.running.iter().map(|running| running.status().report()) {
             let before = self.said.get(&report.name);
             let now = Said::of(&report, before, clock::now_us());
+            let words = self.watch.look(&report.name, before, &now, Instant::now());
+            told.extend(words.into_iter().map(|word| (report.name.clone(), word)));
             if before != Some(&now) {
                 changed = true;
-                if before.map(|said| said.state.as_str()) != Some(now.state.as_str()) {
-                    told.push((report.name.clone(), now.told()));
-                }
                 self.said.insert(report.name, now);
             }
         }
@@ -124,7 +127,8 @@ impl Sinks {
             self.noted = Some(Instant::now());
             let note = Note { at_us: clock::now_us(), sinks: self.said.clone() };
             if let Err(e) = note.write(&self.dir) {
-                told.push(("status".to_owned(), format!("`innertrail status` cannot show the sinks: {e}")));
+                let text = format!("`innertrail status` cannot show the sinks: {e}");
+                told.push(("status".to_owned(), Word { weight: Weight::Detail, text }));
             }
         }
         told

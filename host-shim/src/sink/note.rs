@@ -45,6 +45,9 @@ pub struct Said {
     pub behind: u64,
     /// Records taken since the run began.
     pub sent: u64,
+    /// Bytes of the bodies that were taken, as they went out, since then; `None` where the protocol's sender does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_bytes: Option<u64>,
     /// What had to be done again since then.
     pub retried: u64,
     /// Records put into quarantine since then.
@@ -83,11 +86,18 @@ impl Said {
             position: report.position,
             behind: report.behind,
             sent: report.sent,
+            sent_bytes: report.sent_bytes,
             retried: report.retried,
             parked: report.parked,
             missed: report.missed,
             last_answer_us: report.last_answer_us,
         }
+    }
+
+    /// Whether it delivers nothing, though it would.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state.as_str(), "waiting" | "held")
     }
 
     /// State, since when and why, for people.

@@ -38,7 +38,8 @@ const LONGEST: usize = 1 << 20;
 pub(crate) enum Told {
     /// A frame, as a source gave it.
     Sample(Sample),
-    /// Frames that were not given, since the run began. Comes every second too, as a sign of life.
+    /// Frames that this listener was not given since it came: what is sampled away, does not fit, or came while it did not
+    /// read. The first line, and then one a second, as a sign of life.
     Dropped(u64),
 }
 

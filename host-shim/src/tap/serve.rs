@@ -31,6 +31,10 @@ pub(super) struct Serve {
 struct Client {
     stream: UnixStream,
     rest: Vec<u8>,
+    /// What had been dropped for everybody when it came.
+    before: u64,
+    /// Samples that it alone missed.
+    missed: u64,
 }
 
 /// What became of a line.
@@ -56,13 +60,14 @@ impl Serve {
         while !self.stop.load(Ordering::Relaxed) {
             self.accept();
             match self.inbox.recv_timeout(LOOK) {
-                Ok(copied) => self.send(&Told::Sample(copied.sample())),
+                Ok(copied) => self.sample(copied),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if signed.elapsed() >= SIGN {
                 signed = Instant::now();
-                self.send(&Told::Dropped(self.dropped.load(Ordering::Relaxed)));
+                let dropped = self.dropped.load(Ordering::Relaxed);
+                self.clients.retain_mut(|client| client.sign(dropped));
             }
         }
     }
@@ -70,20 +75,22 @@ impl Serve {
     fn accept(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
             if self.clients.len() < MOST && stream.set_nonblocking(true).is_ok() {
-                self.clients.push(Client { stream, rest: Vec::new() });
+                let before = self.dropped.load(Ordering::Relaxed);
+                let mut client = Client { stream, rest: Vec::new(), before, missed: 0 };
+                if client.sign(before) {
+                    self.clients.push(client);
+                }
             }
         }
         self.listeners.store(self.clients.len(), Ordering::Relaxed);
     }
 
-    fn send(&mut self, told: &Told) {
-        let Ok(mut line) = serde_json::to_vec(told) else { return };
-        line.push(b'\n');
-        let dropped = &self.dropped;
+    fn sample(&mut self, copied: Copied) {
+        let line = line(&Told::Sample(copied.sample()));
         self.clients.retain_mut(|client| match client.send(&line) {
             Sent::Taken => true,
             Sent::Missed => {
-                dropped.fetch_add(u64::from(matches!(told, Told::Sample(_))), Ordering::Relaxed);
+                client.missed += 1;
                 true
             }
             Sent::Gone => false,
@@ -91,7 +98,20 @@ impl Serve {
     }
 }
 
+fn line(told: &Told) -> Vec<u8> {
+    // Numbers and texts alone: it cannot fail, and an empty line would be passed over.
+    let mut line = serde_json::to_vec(told).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
 impl Client {
+    /// Tells it what it was not given; `false` when it is gone.
+    fn sign(&mut self, dropped: u64) -> bool {
+        let told = Told::Dropped(dropped.saturating_sub(self.before) + self.missed);
+        !matches!(self.send(&line(&told)), Sent::Gone)
+    }
+
     fn send(&mut self, line: &[u8]) -> Sent {
         match self.flush() {
             Sent::Taken => {}

@@ -49,6 +49,8 @@ pub struct Report {
     pub state: State,
     /// Records that the receiver took, since the start; one sent twice counts twice.
     pub sent: u64,
+    /// Bytes of the bodies with these records, as they went out; `None` where the sender does not know them.
+    pub sent_bytes: Option<u64>,
     /// Requests, reads and parkings that had to be done again, since the start.
     pub retried: u64,
     /// Records that the receiver will never take, handed to the host, since the start.

@@ -30,6 +30,8 @@ pub struct Delivery {
     mark: Mark,
     pub(super) status: Status,
     pub(super) counts: Counts,
+    /// Bytes of the bodies that were taken.
+    pub(super) bytes: u64,
 }
 
 /// A sink that runs on a thread of its own.
@@ -82,7 +84,7 @@ impl Delivery {
     ) -> Self {
         let status = Status::default();
         status.change(|report| report.name.clone_from(&place.name));
-        Self { place, settings, sender, parking, mark, status, counts: Counts::default() }
+        Self { place, settings, sender, parking, mark, status, counts: Counts::default(), bytes: 0 }
     }
 
     /// Its report, to be read while it runs.

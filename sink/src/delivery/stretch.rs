@@ -184,6 +184,7 @@ impl Stretch<'_> {
         match answer {
             Ok(()) => {
                 self.from += count;
+                self.delivery.bytes += self.delivery.sender.body_bytes().unwrap_or(0);
                 self.core.taken(count, now);
             }
             Err(refused) => self.core.refused(count, refused, now),
@@ -212,11 +213,13 @@ impl Stretch<'_> {
         self.delivery.counts = self.core.counts();
         let (at, counts, state) = (self.core.at(), self.core.counts(), self.core.state().clone());
         let behind = self.end.saturating_sub(at);
+        let bytes = self.delivery.sender.body_bytes().map(|_| self.delivery.bytes);
         self.delivery.status.change(|report| {
             report.position = at;
             report.behind = behind;
             report.state = state;
             report.sent = counts.sent;
+            report.sent_bytes = bytes;
             report.retried = counts.retried;
             report.parked = counts.parked;
             report.last_answer_us = counts.last_answer_us;

@@ -110,6 +110,8 @@ pub struct Forward {
     config: ForwardConfig,
     tls: Option<Tls>,
     connection: Option<Connection>,
+    /// Bytes of the last message.
+    sent: u64,
 }
 
 impl fmt::Debug for Forward {
@@ -142,7 +144,7 @@ impl Forward {
             auth.user.as_ref().map(|(_, password)| password.read()).transpose()?;
         }
         let tls = config.tls.as_ref().map(|tls| Tls::new(tls, &config.address)).transpose()?;
-        Ok(Self { config, tls, connection: None })
+        Ok(Self { config, tls, connection: None, sent: 0 })
     }
 
     /// The connection that is there, if the receiver has neither closed it nor said anything unasked; else a new one.
@@ -186,6 +188,7 @@ impl Sender for Forward {
         let mut send = || {
             let chunk = chunk()?;
             let (message, len) = message::packed(batch, &self.config.tag, &chunk, self.config.gzip)?;
+            self.sent = message.len() as u64;
             beyond = Some(len).filter(|len| *len > self.config.max_message);
             self.exchange(&message, &chunk)
         };
@@ -209,5 +212,9 @@ impl Sender for Forward {
 
     fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize {
         batch.records.get(at).map_or(0, |record| message::entry_len(batch.layout, record))
+    }
+
+    fn body_bytes(&self) -> Option<u64> {
+        Some(self.sent)
     }
 }

@@ -12,10 +12,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ureq::Agent;
 
-pub use self::header::{Header, HeaderError, Reference};
+pub use self::header::HeaderError;
 use crate::encode::{Encoder, Encoding};
 use crate::exchange;
 use crate::record::Batch;
+pub use crate::reference::Header;
 use crate::sender::{Refused, Sender};
 
 /// Most bytes of an answer that are read, to keep the connection and to say what was wrong.
@@ -97,6 +98,8 @@ pub struct Http {
     agent: Agent,
     headers: Vec<(String, header::Value)>,
     encoder: Encoder,
+    /// Bytes of the last body.
+    sent: u64,
 }
 
 impl Http {
@@ -114,7 +117,7 @@ impl Http {
         let agent = exchange::client(secure, config.ca_file.as_deref(), config.connect_timeout, config.timeout)
             .map_err(HttpError::Authorities)?;
         let encoder = Encoder::new(config.encoding);
-        Ok(Self { config, shown, agent, headers, encoder })
+        Ok(Self { config, shown, agent, headers, encoder, sent: 0 })
     }
 
     fn body(&self, batch: &Batch<'_>) -> Result<Vec<u8>, Refused> {
@@ -171,6 +174,7 @@ impl Http {
 impl Sender for Http {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
         let body = self.body(batch)?;
+        self.sent = body.len() as u64;
         let answer = self.post(&body);
         if answer.as_ref().is_err_and(answer::is_about_keys)
             && let Ok(fresh) = header::read_all(&self.config.headers)
@@ -186,5 +190,9 @@ impl Sender for Http {
 
     fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize {
         batch.records.get(at).map_or(0, |record| self.encoder.len(batch, record) + 1)
+    }
+
+    fn body_bytes(&self) -> Option<u64> {
+        Some(self.sent)
     }
 }

@@ -23,7 +23,8 @@ use self::agent::Agent;
 pub use self::relay::{Passed, Relay};
 use self::request::Shared;
 use crate::record::Batch;
-use crate::reference::{Reference, ReferenceError};
+pub use crate::reference::Header;
+use crate::reference::ReferenceError;
 use crate::sender::{Refused, Sender};
 
 /// Bytes of a request that are no record: resource, scope, lengths.
@@ -61,17 +62,6 @@ impl Profile {
             Self::Rotel => 4 << 20,
         }
     }
-}
-
-/// A header that every request bears, such as what authorises.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
-    /// Its name.
-    pub name: String,
-    /// What stands before the value, such as `Bearer `.
-    pub prefix: String,
-    /// Where the value is. It is read at the start, and again after a 401 or 403.
-    pub value: Reference,
 }
 
 /// Where to send, and how.
@@ -142,6 +132,8 @@ pub struct Otlp {
     encoding: Encoding,
     gzip: bool,
     max_body: usize,
+    /// Bytes of the last body.
+    sent: u64,
 }
 
 impl Otlp {
@@ -154,7 +146,7 @@ impl Otlp {
         if max_body < 4 * FRAME {
             return Err(OtlpError::MaxBody(max_body));
         }
-        Ok(Self { agent: Agent::new(config)?, encoding: config.encoding, gzip: config.gzip, max_body })
+        Ok(Self { agent: Agent::new(config)?, encoding: config.encoding, gzip: config.gzip, max_body, sent: 0 })
     }
 
     /// The body as it is sent, and its length before compression.
@@ -194,6 +186,7 @@ impl Otlp {
 impl Sender for Otlp {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
         let (body, len) = self.body(batch)?;
+        self.sent = body.len() as u64;
         let answer = self.agent.post(self.encoding, self.gzip, &body).map_err(|e| self.beyond(len, e))?;
         if matches!(answer.status, 401 | 403) {
             self.agent.renew_headers();
@@ -210,5 +203,9 @@ impl Sender for Otlp {
             Encoding::Protobuf => protobuf::record_len(batch.layout, record),
             Encoding::Json => json::record_len(batch.layout, record),
         })
+    }
+
+    fn body_bytes(&self) -> Option<u64> {
+        Some(self.sent)
     }
 }

@@ -83,6 +83,8 @@ pub struct Spool {
     /// Number of the next file.
     next: u64,
     buffer: Vec<u8>,
+    /// Bytes of the last batch.
+    sent: u64,
 }
 
 impl Spool {
@@ -105,7 +107,7 @@ impl Spool {
         }
         let next = newest.map_or(0, |number| number + 1);
         let encoder = Encoder::new(config.encoding);
-        Ok(Self { config, encoder, _lock: lock, open, next, buffer: Vec::new() })
+        Ok(Self { config, encoder, _lock: lock, open, next, buffer: Vec::new(), sent: 0 })
     }
 
     fn append(&mut self) -> Result<(), SpoolError> {
@@ -180,6 +182,7 @@ impl Sender for Spool {
             written.map_err(|e| Refused::Never { why: e.to_string() })?;
             self.buffer.push(b'\n');
         }
+        self.sent = self.buffer.len() as u64;
         let appended = self.append();
         self.buffer.shrink_to(1 << 16);
         appended.map_err(|e| Refused::Later { why: e.to_string(), after: None })
@@ -191,6 +194,10 @@ impl Sender for Spool {
 
     fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize {
         batch.records.get(at).map_or(0, |record| self.encoder.len(batch, record) + 1)
+    }
+
+    fn body_bytes(&self) -> Option<u64> {
+        Some(self.sent)
     }
 }
 

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use innertrail_sink::encode::Encoding;
-use innertrail_sink::http::{Body, Header, HeaderError, Http, HttpConfig, HttpError, Reference};
-use innertrail_sink::{Batch, Refused, Sender};
+use innertrail_sink::http::{Body, Header, HeaderError, Http, HttpConfig, HttpError};
+use innertrail_sink::{Batch, Reference, Refused, Sender};
 
 use crate::http_double::events;
 use crate::support::{layout, logstore, records};
@@ -107,8 +107,8 @@ fn answers_are_told_apart_and_no_redirect_is_followed() {
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
-Later { why: "http://HOST: status 301: no redirect is followed; name the place itself", after: None }
-Later { why: "http://HOST: status 308: no redirect is followed; name the place itself", after: None }
+Later { why: "http://HOST: status 301: no redirect is followed; name the receiver itself", after: None }
+Later { why: "http://HOST: status 308: no redirect is followed; name the receiver itself", after: None }
 Later { why: "http://HOST: status 429: words", after: Some(7s) }
 Unclear { why: "http://HOST: status 500: words" }
 Later { why: "http://HOST: status 503: words", after: None }
@@ -170,7 +170,7 @@ fn what_cannot_be_used_is_refused_at_the_start() {
     for name in ["Content-Length", "host", "a b", "a\nb", ""] {
         assert!(matches!(with(name, unset()), HeaderError::Name(_)), "{name}");
     }
-    insta::assert_snapshot!(with("authorization", unset()), @r#"the value of the header `authorization` cannot be had from the variable INNERTRAIL_TEST_NO_SUCH_VARIABLE: it is not set"#);
+    insta::assert_snapshot!(with("authorization", unset()), @r#"the value of the header `authorization` cannot be had: the variable INNERTRAIL_TEST_NO_SUCH_VARIABLE: it is not set, or no UTF-8"#);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("token");
     fs::write(&path, "secret\r\nx-injected: 1").unwrap();

@@ -13,6 +13,7 @@ mod ocsf_schema;
 mod oracle;
 mod otlp;
 mod otlp_tls;
+mod pairs;
 mod programs;
 mod receivers;
 mod schemas;

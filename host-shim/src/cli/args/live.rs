@@ -2,6 +2,7 @@
 
 use clap::{Args as ClapArgs, ValueEnum};
 
+use super::super::tap::filter::Condition;
 use super::{DataDirArg, Format, TailFormat};
 
 /// Options of `top`.
@@ -18,7 +19,7 @@ pub struct TopArgs {
     pub format: Format,
 }
 
-/// Options of `tap`.
+/// Options of `tap`. What is not shown is counted by its cause, on standard error.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct TapArgs {
     /// The room
@@ -42,6 +43,12 @@ pub struct TapArgs {
     /// Show only what this source gave; for `sink`, only what this sink has taken
     #[arg(long, value_name = "NAME")]
     pub component: Option<String>,
+    /// Show only records in which this field has this value, `*` for anything; may be given several times, and all must hold
+    ///
+    /// The name is a column as `tail --format json` shows it, a member of what the room says, or a path in the event
+    /// (`userIdentity.type`). Secrets cannot be asked for: conditions are held against the masked record.
+    #[arg(long = "where", value_name = "NAME=VALUE", value_parser = Condition::parse)]
+    pub(crate) wanted: Vec<Condition>,
     /// Form of the records
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: TailFormat,
