@@ -15,8 +15,8 @@ use innertrail_sink::{Header, Reference, Sender};
 
 use crate::config::Config;
 use crate::config::sinks::{
-    ForwardSink, Header, HttpBody, HttpSink, JsonEncoding, OtlpEncoding, OtlpProfile, OtlpSink, Secret, Sink,
-    SpoolSink, StdoutEncoding, VectorCompression, VectorSink, VectorTls,
+    ForwardSink, HttpBody, HttpSink, JsonEncoding, OtlpEncoding, OtlpProfile, OtlpSink, Secret, Sink, SpoolSink,
+    StdoutEncoding, VectorCompression, VectorSink, VectorTls,
 };
 use crate::setup::SetupError;
 
