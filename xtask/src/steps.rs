@@ -20,8 +20,16 @@ pub(crate) fn root() -> Result<PathBuf> {
 }
 
 /// The cargo that started us, to be run in the workspace's folder.
+///
+/// What cargo told us of our own package is taken away again: `ring` looks at it when it is built, and it and all that stands on
+/// it would be built anew at each change between `cargo test` and `cargo xtask test`.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
     if let Ok(root) = root() {
         command.current_dir(root);
     }

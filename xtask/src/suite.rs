@@ -50,9 +50,20 @@ fn pass_through(from: impl Read, mut to: impl Write, tally: &Mutex<Tally>) -> st
     Ok(())
 }
 
-/// The tests with real agents, and the rows of the README's table that they print.
-const AGENTS: [&str; 8] =
-    ["--bins", "--test", "integration", "--", "agents::", "sinks::real::", "programs::", "--nocapture"];
+/// The tests with real agents, and the rows of the README's table that they print. `program` is a test of the doubles' crate: with
+/// it cargo builds `agent-double`, which `--bins` alone does not.
+const AGENTS: [&str; 10] = [
+    "--bins",
+    "--test",
+    "integration",
+    "--test",
+    "program",
+    "--",
+    "agents::",
+    "sinks::real::",
+    "programs::",
+    "--nocapture",
+];
 
 /// The arguments with what tests print that pass: the harness hides it, and with it why a test skipped itself.
 fn shown(arguments: &[String]) -> Vec<&str> {

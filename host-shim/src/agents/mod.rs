@@ -43,7 +43,7 @@ macro_rules! seams {
 }
 
 /// All of them. The first of an agent is the one to take when nothing speaks against it.
-const FILES: [(&str, &str, &str); 23] = seams![
+const FILES: [(&str, &str, &str); 24] = seams![
     "vector" "vector" "yaml", "vector" "otlp" "yaml", "vector" "spool" "yaml", "vector" "exec" "yaml",
     "vector" "gate" "yaml",
     "fluent-bit" "forward" "yaml", "fluent-bit" "otlp" "yaml", "fluent-bit" "spool" "yaml",
@@ -53,6 +53,7 @@ const FILES: [(&str, &str, &str); 23] = seams![
     "syslog-ng" "spool" "conf", "syslog-ng" "program" "conf", "syslog-ng" "parser" "conf",
     "loongcollector" "otlp" "yaml", "loongcollector" "spool" "yaml",
     "fluentd" "forward" "conf", "fluentd" "spool" "conf",
+    "rotel" "otlp" "env",
 ];
 
 /// Every way to every agent, in the order of recommendation.

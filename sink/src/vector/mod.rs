@@ -171,6 +171,7 @@ pub struct Vector {
     link: Link,
     encoder: Encoder,
     lengths: RefCell<Lengths>,
+    sent: u64,
     /// Whether it said that it serves since the connection last failed.
     healthy: bool,
 }
@@ -193,6 +194,7 @@ impl Vector {
             link,
             encoder: Encoder::new(Encoding::Native),
             lengths: RefCell::default(),
+            sent: 0,
             healthy: false,
         })
     }
@@ -226,6 +228,7 @@ impl Sender for Vector {
         if !self.healthy {
             self.health()?;
         }
+        self.sent = request.len() as u64;
         self.call(PUSH, Bytes::from(request)).map(|_| ()).inspect_err(|refused| {
             self.healthy &= !matches!(refused, Refused::Later { .. });
         })
@@ -233,6 +236,11 @@ impl Sender for Vector {
 
     fn max_request_bytes(&self) -> usize {
         self.config.max_request_bytes.min(MAX_MESSAGE)
+    }
+
+    fn body_bytes(&self) -> Option<u64> {
+        // What the library compresses on its way it does not count.
+        (self.config.compression == Compression::None).then_some(self.sent)
     }
 
     fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize {

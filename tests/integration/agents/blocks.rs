@@ -17,7 +17,9 @@ fn every() -> Vec<(String, String)> {
 #[test]
 fn the_table_names_every_agent_and_what_it_promises() {
     let (out, _) = run(&["agent-config", "--list"], 0);
-    for agent in ["vector", "fluent-bit", "otelcol", "alloy", "rsyslog", "syslog-ng", "loongcollector", "fluentd"] {
+    let agents =
+        ["vector", "fluent-bit", "otelcol", "alloy", "rsyslog", "syslog-ng", "loongcollector", "fluentd", "rotel"];
+    for agent in agents {
         assert!(out.lines().any(|line| line.starts_with(agent)), "{agent} is not in\n{out}");
     }
     let exec = out.lines().find(|line| line.split_whitespace().take(2).eq(["vector", "exec"])).unwrap();

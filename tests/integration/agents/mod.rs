@@ -9,4 +9,5 @@ mod improg;
 mod lines;
 pub(crate) mod real;
 pub(crate) mod rsyslog;
-mod syslog_ng;
+pub(crate) mod syslog_ng;
+pub(crate) mod vector;

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::real::{Agent, KILLS, Running, Tally, block, gate_config, ids, is_refused, kept, port, send, wait_for};
+use super::real::{
+    Agent, KILLS, Running, Tally, backlog, block, gate_config, ids, is_refused, kept, port, send, wait_for,
+};
 use crate::harness::{event, status};
 
 /// A command of rsyslog on the block, with a TCP input in front of it; held to being a configuration of rsyslog.
@@ -131,4 +133,13 @@ fn the_spool_is_read_to_its_end() {
     running.end();
     let written = read(dir.path(), "dedicated.ndjson");
     assert_eq!(written.trim_start(), lines(1..=RECORDS).trim_start(), "a line was changed on the way");
+}
+
+#[test]
+fn a_backlog_of_the_spool_survives_kills() {
+    let Some(agent) = Agent::find("INNERTRAIL_RSYSLOGD", "rsyslogd", "a backlog of the spool") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (block, port) = (block("rsyslog", "spool", dir.path()), port());
+    let tally = backlog("rsyslog", dir.path(), &|| start(&agent, dir.path(), &block, port));
+    assert_eq!(tally.lost, Vec::<usize>::new(), "{}", read(dir.path(), "internal.log"));
 }

@@ -3,12 +3,15 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use innertrail_logstore::Store;
 use innertrail_logstore::consumer::{GroupOptions, Groups};
 
-use super::real::{Agent, KILLS, Running, Tally, block, gate_config, ids, is_refused, kept, port, send, wait_for};
+use super::real::{
+    Agent, KILLS, Running, Tally, backlog, block, gate_config, ids, is_refused, kept, port, send, wait_for,
+};
 use crate::harness::{config, event, run};
 
 fn find(test: &str) -> Option<Agent> {
@@ -17,22 +20,18 @@ fn find(test: &str) -> Option<Agent> {
 
 /// Starts syslog-ng in `dir`; `None` when its Python module cannot be used here.
 fn start(agent: &Agent, dir: &Path, config: &str, python: bool) -> Option<Running> {
+    checked(agent, dir, config, python).map(|mut command| Running::start(&mut command))
+}
+
+/// A command of syslog-ng in `dir` on the block, held to being a configuration of it; `None` when its Python module is
+/// wanted and cannot be used here.
+pub(crate) fn checked(agent: &Agent, dir: &Path, config: &str, python: bool) -> Option<Command> {
     let file = dir.join("syslog-ng.conf");
     fs::write(&file, format!("@version: 3.38\n{config}")).unwrap();
     let mut command = agent.command();
     command.arg("-f").arg(&file).arg("-R").arg(dir.join("persist"));
-    let inside = |dir: &Path| fs::read_dir(dir).into_iter().flatten().map(|e| e.unwrap().path()).collect::<Vec<_>>();
-    let versions = agent.libraries().into_iter().filter(|dir| dir.ends_with("syslog-ng"));
-    let modules = versions.flat_map(|dir| inside(&dir)).find(|dir| dir.join("libaffile.so").exists());
-    if let Some(modules) = modules {
-        // Unpacked by hand, the Python module has a name that syslog-ng does not look for.
-        let links = dir.join("modules");
-        fs::create_dir(&links).unwrap();
-        let module = inside(&modules).into_iter().find(|path| path.to_string_lossy().contains("libmod-python."));
-        if let Some(module) = module {
-            symlink(module, links.join("libmod-python.so")).unwrap();
-        }
-        command.arg(format!("--module-path={}:{}", modules.display(), links.display())).env("PYTHONHOME", "/usr");
+    if let Some(path) = modules(agent, dir) {
+        command.arg(format!("--module-path={path}")).env("PYTHONHOME", "/usr");
     }
     let mut check = agent.command();
     for (name, value) in command.get_envs() {
@@ -46,7 +45,24 @@ fn start(agent: &Agent, dir: &Path, config: &str, python: bool) -> Option<Runnin
     }
     assert!(checked.status.success(), "syslog-ng does not take the block: {told}");
     command.args(["-F", "--no-caps"]).arg("-p").arg(dir.join("pid")).arg("-c").arg(dir.join("ctl"));
-    Some(Running::start(&mut command))
+    Some(command)
+}
+
+/// Where the modules of an unpacked syslog-ng are; `None` for an installed one, which knows.
+fn modules(agent: &Agent, dir: &Path) -> Option<String> {
+    let inside = |dir: &Path| fs::read_dir(dir).into_iter().flatten().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    let versions = agent.libraries().into_iter().filter(|dir| dir.ends_with("syslog-ng"));
+    let modules = versions.flat_map(|dir| inside(&dir)).find(|dir| dir.join("libaffile.so").exists())?;
+    // Unpacked by hand, the Python module has a name that syslog-ng does not look for.
+    let links = dir.join("modules");
+    if !links.exists() {
+        fs::create_dir(&links).unwrap();
+        let module = inside(&modules).into_iter().find(|path| path.to_string_lossy().contains("libmod-python."));
+        if let Some(module) = module {
+            symlink(module, links.join("libmod-python.so")).unwrap();
+        }
+    }
+    Some(format!("{}:{}", modules.display(), links.display()))
 }
 
 fn read(dir: &Path, name: &str) -> String {
@@ -142,4 +158,13 @@ fn the_spool_is_read_to_its_end() {
     wait_for("the file", || ids(&read(dir.path(), "dedicated.ndjson")).len() == RECORDS);
     running.end();
     assert_eq!(read(dir.path(), "dedicated.ndjson"), lines, "a line was changed on the way");
+}
+
+#[test]
+fn a_backlog_of_the_spool_survives_kills() {
+    let Some(agent) = find("a backlog of the spool") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let block = block("syslog-ng", "spool", dir.path());
+    let tally = backlog("syslog-ng", dir.path(), &|| start(&agent, dir.path(), &block, false).unwrap());
+    assert_eq!(tally.lost, Vec::<usize>::new());
 }

@@ -1,17 +1,20 @@
 //! Every protocol, with innertrail and the receiver killed and the network broken: nothing lost, invented or altered.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use innertrail_test_agents::http_double::{Claims, spooled};
 use innertrail_test_agents::ledger;
 use innertrail_test_agents::proxy::{Proxy, Weather};
 
 use super::oracle::judge;
-use super::scene::{Dice, Killed, Scene, free_port, stop};
+use super::scene::{Dice, Killed, Kills, Scene, free_port, numbers, stop};
 use crate::harness::status;
 
 /// How often each side is killed.
@@ -40,16 +43,22 @@ fn share() -> usize {
     (events() / KILLS).max(1)
 }
 
-const DELIVERY: &str = "    delivery:\n      max_records: 20\n      retry_max_secs: 1\n";
+/// Small batches, so that a round is many of them.
+const DELIVERY: &str = "    delivery:\n      max_records: 5\n      retry_max_secs: 1\n";
 
-/// Drains, stops, judges and prints the row of the table.
-fn verdict(scene: &Scene, seam: &str, kills: (usize, usize), claims: &Claims) -> usize {
+/// Judges and prints the row of the table.
+fn verdict(scene: &Scene, seam: &str, kills: &Kills, claims: &Claims) {
     let judged = judge(&scene.data(), scene.sent, claims);
     let told = status(&scene.data());
     assert_eq!(told["conserved"], true);
     assert_eq!(told["sinks"]["agent"]["parked"], 0, "an outage is no reason to park");
-    println!("TABLE | double | {seam} | {} + {} | 0 of {} | {} |", kills.0, kills.1, judged.records, judged.duplicated);
-    judged.duplicated
+    println!("TABLE | double | {seam} | {} | 0 of {} | {} |", kills.told(KILLS), judged.records, judged.duplicated);
+}
+
+/// What is waited between a sign of work and a kill: nearly nothing, and in every third round long enough to catch up, so that
+/// positions are stored and sinks at rest are killed too.
+fn moment(dice: &mut Dice, round: usize) {
+    if round.is_multiple_of(3) { dice.pause(150, 400) } else { dice.pause(0, 40) }
 }
 
 fn conserves(protocol: &str, sink: impl Fn(SocketAddr) -> String) {
@@ -57,15 +66,19 @@ fn conserves(protocol: &str, sink: impl Fn(SocketAddr) -> String) {
     let proxy = Proxy::to(SocketAddr::from(([127, 0, 0, 1], port)));
     let mut scene = Scene::new(&(sink(proxy.address) + DELIVERY));
     let mut dice = Dice::new(protocol);
+    let ledger = scene.ledger();
+    let (mut kills, out) = (Kills::default(), || numbers(&fs::read_to_string(&ledger).unwrap_or_default()));
     let (mut agent, mut running) = (scene.double(protocol, port), scene.run(Stdio::null()));
-    for round in 0..KILLS {
+    let mut rounds = 0..;
+    while let Some(round) = rounds.next().filter(|_| kills.go_on(KILLS)) {
         proxy.weather(WEATHER[round % WEATHER.len()]);
         scene.arrive(share());
-        dice.pause(150, 400);
-        drop(agent);
+        scene.until_behind(&out);
+        moment(&mut dice, round);
+        kills.agent(&scene, agent, &out);
         agent = scene.double(protocol, port);
         dice.pause(50, 300);
-        drop(running);
+        kills.innertrail(&scene, running, &out);
         running = scene.run(Stdio::null());
     }
     proxy.weather(Weather::Fair);
@@ -75,7 +88,7 @@ fn conserves(protocol: &str, sink: impl Fn(SocketAddr) -> String) {
     scene.wait_for("the fresh event", || ledger::read(&scene.ledger()).iter().any(|claim| claim["event"] == *last));
     stop(running);
     assert!(proxy.faults() > 3, "the weather was fair all along");
-    verdict(&scene, protocol, (KILLS, KILLS), &ledger::read(&scene.ledger()));
+    verdict(&scene, protocol, &kills, &ledger::read(&scene.ledger()));
     drop(agent);
 }
 
@@ -106,19 +119,24 @@ fn spool_conserves() {
     let mut scene = Scene::new(&(sink.to_owned() + DELIVERY));
     let folder = scene.dir.path().join("spool");
     let claims = || if folder.is_dir() { spooled(&folder).iter().map(ledger::claim).collect() } else { Claims::new() };
-    let mut dice = Dice::new("spool");
+    let files = || fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let out = || numbers(&files().filter_map(|path| fs::read_to_string(path).ok()).collect::<String>());
+    let (mut dice, mut kills) = (Dice::new("spool"), Kills::default());
     let mut running = scene.run(Stdio::null());
-    for _ in 0..KILLS {
-        scene.arrive(share());
-        dice.pause(150, 500);
-        drop(running);
+    let mut rounds = 0..;
+    while let Some(round) = rounds.next().filter(|_| kills.go_on(KILLS)) {
+        // Nobody is asked here, so it is fast: a round has to be longer to be hit.
+        scene.arrive(4 * share());
+        scene.until_behind(&out);
+        moment(&mut dice, round);
+        kills.innertrail(&scene, running, &out);
         running = scene.run(Stdio::null());
     }
     scene.arrive(1);
     let last = crate::harness::event(scene.sent, "");
     scene.wait_for("the fresh event", || claims().iter().any(|claim| claim["event"] == *last));
     stop(running);
-    verdict(&scene, "spool", (KILLS, 0), &claims());
+    verdict(&scene, "spool", &kills, &claims());
 }
 
 /// Reads a pipe to its end: what was written before a kill is still in it. A broken last line is nobody's.
@@ -132,6 +150,8 @@ fn reader(running: &mut Killed, to: &Arc<Mutex<Claims>>) -> thread::JoinHandle<(
             let whole: Vec<u8> = bytes.drain(..=end).collect();
             let records = innertrail_test_agents::http_double::events(&whole);
             to.lock().unwrap().extend(records.iter().map(ledger::claim));
+            // Slower than the sink, so that the pipe is full and a kill finds records behind it.
+            thread::sleep(Duration::from_millis(30));
         }
     })
 }
@@ -140,14 +160,21 @@ fn reader(running: &mut Killed, to: &Arc<Mutex<Claims>>) -> thread::JoinHandle<(
 fn stdout_conserves_while_its_reader_lives() {
     let mut scene = Scene::new(&("    type: stdout\n".to_owned() + DELIVERY));
     let got = Arc::<Mutex<Claims>>::default();
-    let mut dice = Dice::new("stdout");
-    for _ in 0..KILLS {
+    let out = || {
+        let got = got.lock().unwrap();
+        got.iter().filter_map(|claim| claim["it_seq"].as_u64()).collect::<BTreeSet<_>>().len()
+    };
+    let (mut dice, mut kills) = (Dice::new("stdout"), Kills::default());
+    let mut rounds = 0..;
+    while let Some(round) = rounds.next().filter(|_| kills.go_on(KILLS)) {
         let mut running = scene.run(Stdio::piped());
         let read = reader(&mut running, &got);
-        scene.arrive(share());
-        dice.pause(150, 500);
+        scene.arrive(4 * share());
+        scene.until_behind(&out);
+        moment(&mut dice, round);
         drop(running);
         read.join().unwrap();
+        kills.was_innertrail(out() < scene.held());
     }
     let mut running = scene.run(Stdio::piped());
     let read = reader(&mut running, &got);
@@ -157,5 +184,5 @@ fn stdout_conserves_while_its_reader_lives() {
     stop(running);
     read.join().unwrap();
     let claims = got.lock().unwrap().clone();
-    verdict(&scene, "stdout", (KILLS, 0), &claims);
+    verdict(&scene, "stdout", &kills, &claims);
 }

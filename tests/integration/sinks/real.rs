@@ -1,8 +1,8 @@
 //! Real agents behind the sinks of `innertrail run`, both killed: Rotel between the OTLP sink and a double, Fluent's own
-//! Forward server on Node, rsyslog on the spool.
+//! Forward server on Node, rsyslog and syslog-ng on the spool, Vector behind its own protocol.
 //!
-//! `INNERTRAIL_ROTEL` names `rotel-agent`, `INNERTRAIL_NODE_MODULES` a `node_modules` with `@fluent-org/logger`. Without
-//! one the test says SKIPPED, or fails where `INNERTRAIL_AGENTS_REQUIRED` is 1.
+//! `INNERTRAIL_ROTEL` names `rotel-agent`, `INNERTRAIL_NODE_MODULES` a `node_modules` with `@fluent-org/logger`,
+//! `INNERTRAIL_VECTOR` a `vector`. Without one the test says SKIPPED, or fails where `INNERTRAIL_AGENTS_REQUIRED` is 1.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,11 +12,15 @@ use innertrail_test_agents::ledger;
 use serde_json::Value;
 
 use super::oracle::tally;
-use super::scene::{Dice, Killed, Scene, free_port, stop};
+use super::scene::{Dice, Killed, Kills, Scene, free_port, numbers, stop};
+use crate::agents::real::{Agent, block};
 use crate::harness::event;
 
 const KILLS: usize = 20;
-const DELIVERY: &str = "    delivery:\n      max_records: 20\n      retry_max_secs: 1\n";
+/// Small batches, so that a round is many of them.
+const DELIVERY: &str = "    delivery:\n      max_records: 5\n      retry_max_secs: 1\n";
+/// Events that arrive before each kill.
+const ARRIVE: usize = 100;
 
 fn named(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok();
@@ -27,17 +31,31 @@ fn named(variable: &str) -> Option<String> {
     found
 }
 
-/// Kills both sides, drains, and prints the row of the table; gives how many were lost.
-fn killed(seam: &str, mut scene: Scene, start: &dyn Fn(&Scene) -> Killed, claims: &dyn Fn(&Scene) -> Claims) -> usize {
-    let mut dice = Dice::new(seam);
+/// Kills both sides, drains, and prints the row of the table; gives how many were lost. `file` is where the end writes to.
+fn killed(
+    seam: &str,
+    file: &str,
+    mut scene: Scene,
+    start: &dyn Fn(&Scene) -> Killed,
+    claims: &dyn Fn(&Scene) -> Claims,
+) -> usize {
+    let file = scene.dir.path().join(file);
+    let out = || numbers(&String::from_utf8_lossy(&std::fs::read(&file).unwrap_or_default()));
+    let (mut dice, mut kills) = (Dice::new(seam), Kills::default());
     let (mut agent, mut running) = (start(&scene), scene.run(Stdio::null()));
-    for _ in 0..KILLS {
-        scene.arrive(50);
-        dice.pause(200, 500);
-        drop(agent);
+    let mut rounds = 0..;
+    while let Some(round) = rounds.next().filter(|_| kills.go_on(KILLS)) {
+        // Every third round catches up first, so that both are killed at rest too.
+        let mut moment = || if round % 3 == 0 { dice.pause(200, 500) } else { dice.pause(0, 25) };
+        scene.arrive(ARRIVE);
+        scene.until_behind(&out);
+        moment();
+        kills.agent(&scene, agent, &out);
         agent = start(&scene);
-        dice.pause(100, 400);
-        drop(running);
+        scene.arrive(ARRIVE);
+        scene.until_behind(&out);
+        moment();
+        kills.innertrail(&scene, running, &out);
         running = scene.run(Stdio::null());
     }
     // All of it reaches the agent before the fresh event does.
@@ -46,7 +64,7 @@ fn killed(seam: &str, mut scene: Scene, start: &dyn Fn(&Scene) -> Killed, claims
     scene.wait_for("the fresh event", || claims(&scene).iter().any(|claim| claim["event"] == *last));
     stop(running);
     let found = tally(&scene.data(), scene.sent, &claims(&scene));
-    println!("TABLE | {seam} | {KILLS} + {KILLS} | {} of {} | {} |", found.lost, scene.sent, found.duplicated);
+    println!("TABLE | {seam} | {} | {} of {} | {} |", kills.told(KILLS), found.lost, scene.sent, found.duplicated);
     drop(agent);
     found.lost
 }
@@ -62,16 +80,20 @@ fn rotel_is_fed_while_both_are_killed() {
     );
     let scene = Scene::new(&(sink + DELIVERY));
     let double = scene.double("otlp", behind);
+    let block = block("rotel", "otlp", scene.dir.path())
+        .replace("127.0.0.1:4318", &format!("127.0.0.1:{http}"))
+        .replace("127.0.0.1:4317", &format!("127.0.0.1:{grpc}"))
+        .replace("https://siem.example.com:4318", &format!("http://127.0.0.1:{behind}"));
+    let settings: Vec<_> =
+        block.lines().filter(|line| !line.starts_with('#')).filter_map(|l| l.split_once('=')).collect();
+    assert_eq!(settings.len(), 5, "{block}");
     let start = |_: &Scene| {
-        let at = |port: u16| format!("127.0.0.1:{port}");
         let mut command = Command::new(&program);
-        command.args(["start", "--otlp-http-endpoint", &at(http), "--otlp-grpc-endpoint", &at(grpc)]);
-        command.args(["--batch-timeout", "100ms", "--exporter", "otlp", "--otlp-exporter-protocol", "http"]);
-        command.args(["--otlp-exporter-endpoint", &format!("http://{}", at(behind))]);
+        command.args(["start", "--batch-timeout", "100ms"]).envs(settings.iter().copied());
         Killed(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     };
-    let lost = killed("Rotel | `otlp`", scene, &start, &|scene| ledger::read(&scene.ledger()));
-    assert!(lost < KILLS * 50, "hardly anything arrived");
+    let lost = killed("Rotel | `otlp`", "ledger", scene, &start, &|scene| ledger::read(&scene.ledger()));
+    assert!(lost < KILLS * ARRIVE, "hardly anything arrived");
     drop(double);
 }
 
@@ -98,7 +120,7 @@ fn fluents_own_server_is_fed_while_both_are_killed() {
         Killed(command.spawn().unwrap())
     };
     let claims = |scene: &Scene| -> Claims { ledger::read(&scene.ledger()).iter().map(ledger::claim).collect() };
-    let lost = killed("Fluent's Forward server | `forward`", Scene::new(&(sink + DELIVERY)), &start, &claims);
+    let lost = killed("Fluent's Forward server | `forward`", "ledger", Scene::new(&(sink + DELIVERY)), &start, &claims);
     assert_eq!(lost, 0, "what was acknowledged was lost");
 }
 
@@ -108,28 +130,68 @@ fn cut(path: &Path) {
     std::fs::write(path, text.rfind('\n').map_or("", |at| &text[..=at])).unwrap();
 }
 
-/// rsyslog with the printed block: imfile on the folder, a disk queue behind it.
+/// The records of the whole lines of a file that an agent writes; what a killed writer broke off may stand before a line.
+fn written(path: &Path) -> Claims {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let records = text.lines().filter_map(|line| {
+        let begin = line.rfind("{\"log\":{")?;
+        serde_json::from_str::<Value>(&line[begin..]).ok()
+    });
+    records.map(|record| ledger::claim(&record)).collect()
+}
+
+/// A spool in small files, with the folder there before its reader looks for it.
+fn spool() -> Scene {
+    let scene =
+        Scene::new(&("    type: spool\n    dir: \"{dir}/spool\"\n    rotate_bytes: 100000\n".to_owned() + DELIVERY));
+    std::fs::create_dir(scene.dir.path().join("spool")).unwrap();
+    scene
+}
+
+/// rsyslog with the printed block: imfile on the folder, which notes its place after what it read was written.
 #[test]
 fn rsyslog_reads_the_spool_while_both_are_killed() {
-    use crate::agents::{real::Agent, real::block, rsyslog::checked};
+    use crate::agents::rsyslog::checked;
     let Some(agent) = Agent::find("INNERTRAIL_RSYSLOGD", "rsyslogd", "the spool, killed") else { return };
-    let sink = "    type: spool\n    dir: \"{dir}/spool\"\n    rotate_bytes: 100000\n";
-    let scene = Scene::new(&(sink.to_owned() + DELIVERY));
-    std::fs::create_dir(scene.dir.path().join("spool")).unwrap();
+    let scene = spool();
     let (block, port) = (block("rsyslog", "spool", scene.dir.path()), free_port());
     let start = |scene: &Scene| {
         let mut command = checked(&agent, scene.dir.path(), &block, port);
         Killed(command.arg("-n").spawn().unwrap())
     };
-    let claims = |scene: &Scene| -> Claims {
-        let text = std::fs::read_to_string(scene.dir.path().join("dedicated.ndjson")).unwrap_or_default();
-        // imfile puts a blank before each line; what a killed writer broke off stands before the next line.
-        let records = text.lines().filter_map(|line| {
-            let begin = line.rfind("{\"log\":{")?;
-            serde_json::from_str::<Value>(&line[begin..]).ok()
-        });
-        records.map(|record| ledger::claim(&record)).collect()
-    };
-    let lost = killed("rsyslog | `spool`, imfile, disk queue", scene, &start, &claims);
+    let claims = |scene: &Scene| written(&scene.dir.path().join("dedicated.ndjson"));
+    let lost = killed("rsyslog | `spool`, imfile", "dedicated.ndjson", scene, &start, &claims);
     assert_eq!(lost, 0, "a spooled line was lost");
+}
+
+/// syslog-ng with the printed block: wildcard-file on the folder, its place in its persist file.
+#[test]
+fn syslog_ng_reads_the_spool_while_both_are_killed() {
+    use crate::agents::syslog_ng::checked;
+    let Some(agent) = Agent::find("INNERTRAIL_SYSLOG_NG", "syslog-ng", "the spool, killed") else { return };
+    let scene = spool();
+    let block = block("syslog-ng", "spool", scene.dir.path());
+    let start = |scene: &Scene| {
+        let mut command = checked(&agent, scene.dir.path(), &block, false).unwrap();
+        Killed(command.spawn().unwrap())
+    };
+    let claims = |scene: &Scene| written(&scene.dir.path().join("dedicated.ndjson"));
+    let lost = killed("syslog-ng | `spool`, wildcard-file", "dedicated.ndjson", scene, &start, &claims);
+    assert_eq!(lost, 0, "a spooled line was lost");
+}
+
+/// Vector with the printed block: its source answers once the file sink has written. What it says of a batch is the end's word.
+#[test]
+fn vector_is_fed_while_both_are_killed() {
+    use crate::agents::vector;
+    let Some(agent) = vector::find("its own protocol, killed") else { return };
+    let port = free_port();
+    let sink = format!("    type: vector\n    endpoint: http://127.0.0.1:{port}\n    timeout_ms: 5000\n");
+    let start = |scene: &Scene| {
+        let mut command = vector::command(&agent, scene.dir.path(), port);
+        Killed(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    };
+    let claims = |scene: &Scene| written(&scene.dir.path().join("dedicated.ndjson"));
+    let lost = killed("Vector | `vector`", "dedicated.ndjson", Scene::new(&(sink + DELIVERY)), &start, &claims);
+    assert_eq!(lost, 0, "what was acknowledged was lost");
 }

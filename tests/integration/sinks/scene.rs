@@ -1,11 +1,15 @@
 //! A folder with a source that grows, a sink, a receiver that can be killed, and weather between them.
 //! Killed are only processes that were started here, by their handle.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+
+use innertrail_logstore::Store;
+use innertrail_logstore::consumer::{Reader, ReaderOptions};
 
 use crate::harness::{BIN, event, innertrail};
 
@@ -93,6 +97,21 @@ impl Scene {
         Killed(command.spawn().unwrap())
     }
 
+    /// How many records the Logstore holds, the newest of them perhaps not yet known to be durable.
+    pub(super) fn held(&self) -> usize {
+        let reader = Reader::open(&self.data(), ReaderOptions::default());
+        let end = reader.map_or(0, |reader| reader.end(Store::Log).seq() + reader.withheld(Store::Log));
+        usize::try_from(end).unwrap()
+    }
+
+    /// Waits until the Logstore holds what has not come out yet; not for ever, as that may never be seen.
+    pub(super) fn until_behind(&self, out: &dyn Fn() -> usize) {
+        let begun = Instant::now();
+        while self.held() <= out() && begun.elapsed() < Duration::from_secs(1) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits until `done`, or fails with what innertrail said.
     pub(super) fn wait_for(&self, what: &str, mut done: impl FnMut() -> bool) {
         let begun = Instant::now();
@@ -114,6 +133,60 @@ pub(super) fn stop(mut running: Killed) {
         }
         assert!(begun.elapsed() < PATIENCE, "it does not stop");
         thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How many different records these lines tell of, by their numbers; cheap enough to be asked often.
+pub(super) fn numbers(text: &str) -> usize {
+    let digits = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().parse::<u64>().ok();
+    text.split("\"it_seq\":").skip(1).filter_map(digits).collect::<BTreeSet<_>>().len()
+}
+
+/// Kills, and how many of them fell into work: the Logstore held records that had not come out.
+///
+/// The story: kills at fixed times fell between two batches, and showed that a sink at rest survives.
+#[derive(Debug, Default)]
+pub(super) struct Kills {
+    agent: (usize, usize),
+    innertrail: (usize, usize),
+}
+
+impl Kills {
+    /// Kills the agent. What was in the Logstore before and is not out afterwards, was behind.
+    pub(super) fn agent(&mut self, scene: &Scene, agent: Killed, out: &dyn Fn() -> usize) {
+        let held = scene.held();
+        drop(agent);
+        self.agent.0 += 1;
+        self.agent.1 += usize::from(out() < held);
+    }
+
+    /// Kills innertrail. Nothing comes into the Logstore after that.
+    pub(super) fn innertrail(&mut self, scene: &Scene, running: Killed, out: &dyn Fn() -> usize) {
+        drop(running);
+        self.was_innertrail(out() < scene.held());
+    }
+
+    /// Innertrail was killed, and this is how it stood.
+    pub(super) fn was_innertrail(&mut self, behind: bool) {
+        self.innertrail.0 += 1;
+        self.innertrail.1 += usize::from(behind);
+    }
+
+    /// Whether `wanted` kills of each side are not dealt yet, or not half of them in work; three times as many are enough.
+    pub(super) fn go_on(&self, wanted: usize) -> bool {
+        let dealt = self.innertrail.0;
+        let idle = |(dealt, hit): (usize, usize)| dealt > 0 && hit * 2 < wanted;
+        dealt < wanted || (dealt < 3 * wanted && (idle(self.innertrail) || idle(self.agent)))
+    }
+
+    /// Fails when fewer than half of `wanted` kills of either side fell into work; gives the numbers for the table.
+    pub(super) fn told(&self, wanted: usize) -> String {
+        let ((a, b), (c, d)) = (self.innertrail, self.agent);
+        println!("kills in work: {b} of {a} of innertrail, {d} of {c} of the agent");
+        for (side, (dealt, hit)) in [("innertrail", self.innertrail), ("the agent", self.agent)] {
+            assert!(dealt == 0 || hit * 2 >= wanted, "only {hit} of {dealt} kills of {side} fell into work");
+        }
+        format!("{a} + {c}")
     }
 }
 

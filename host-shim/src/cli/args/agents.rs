@@ -11,7 +11,7 @@ use super::{ConfigArg, Format};
 pub struct AgentConfigArgs {
     /// The agent
     #[arg(value_name = "AGENT", required_unless_present = "list",
-        value_parser = ["vector", "fluent-bit", "otelcol", "alloy", "rsyslog", "syslog-ng", "loongcollector", "fluentd"])]
+        value_parser = ["vector", "fluent-bit", "otelcol", "alloy", "rsyslog", "syslog-ng", "loongcollector", "fluentd", "rotel"])]
     pub agent: Option<String>,
     /// The way to it, as --list names it [default: the first one of the agent]
     #[arg(long, value_name = "SEAM", requires = "agent")]
