@@ -25,7 +25,7 @@ const EVENTS: usize = 1_000;
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["receiver"] => return discard::serve(),
+        ["receiver"] => discard::serve(),
         ["server", judge, to] => return serve(judge, to),
         _ => {}
     }

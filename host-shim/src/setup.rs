@@ -14,10 +14,10 @@ use crate::config::{Config, Immutable, Interrupt};
 use crate::layout::{self, HostRows};
 use crate::lifecycle::{self, Custody, LifecycleError, Opening};
 use crate::runtime::wit::info::Description;
-use crate::runtime::wit::transform::Claim;
+use crate::runtime::wit::transform::{Claim, Codec};
 use crate::runtime::{
-    self, Bisector, BisectorConfig, ComponentError, ComponentSource, EMBEDDED, EngineError, LoadedComponent, Native,
-    OpenError, Poisoned, Runtime, RuntimeConfig, Transform,
+    self, Bisector, BisectorConfig, ComponentError, ComponentSource, EMBEDDED, EngineError, Input, LoadedComponent,
+    Native, OpenError, Poisoned, Runtime, RuntimeConfig, Transform,
 };
 use crate::seal_mark::{KeyError, SealKey};
 
@@ -159,6 +159,12 @@ pub(crate) struct HostNative {
 impl Native for HostNative {
     fn sealed(&mut self, claims: &[Claim]) -> Vec<u32> {
         self.key.valid(claims)
+    }
+
+    /// Looks for the mark's name, which JSON can also write with escapes.
+    fn may_claim(&self, input: &Input<'_>) -> bool {
+        let holds = |what: &str| memchr::memmem::find(input.data, what.as_bytes()).is_some();
+        holds("it_seal") || (input.codec != Codec::Native && holds("\\u"))
     }
 
     fn quarantine_row(&mut self, poisoned: &Poisoned<'_>) -> Vec<u8> {

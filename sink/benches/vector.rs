@@ -27,7 +27,7 @@ const NOW: i64 = 1_794_524_400_000_000;
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     if words.first().is_some_and(|word| word == "receiver") {
-        return innertrail_test_agents::discard::serve();
+        innertrail_test_agents::discard::serve();
     }
     if !std::env::args().any(|word| word == "--bench") {
         // `cargo test --benches` only wants to know that it builds.
