@@ -187,7 +187,7 @@ impl Transform {
         if records == 1 {
             return;
         }
-        out.take_back(before);
+        out.take_back(&before);
         out.seen += events;
         if logs == 0 {
             out.bytes(place, place.verbatim, Route::Passthrough, "");
@@ -315,7 +315,7 @@ impl Output {
     }
 
     /// Forgets what came since.
-    fn take_back(&mut self, before: Before) {
+    fn take_back(&mut self, before: &Before) {
         self.routed.data.truncate(before.data);
         self.routed.entries.truncate(before.entries);
         (self.routed.duplicate_keys, self.routed.redacted) = (before.duplicate_keys, before.redacted);
