@@ -35,6 +35,7 @@ impl Answer {
 
     /// The same with another header.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value)] // Callers give numbers and texts that they have no further use for.
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.headers.push((name, value.to_string()));
         self

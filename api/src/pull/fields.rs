@@ -123,9 +123,9 @@ impl<'a> Records<'a> {
         log.tags.push(tag(SEQ_TAG, self.seq[row]));
         log.tags.push((SIZE_TAG.into(), Cow::Borrowed(size.as_bytes())));
         if self.store == Store::Log {
-            self.event(row, &mut log)
+            self.event(row, &mut log);
         } else {
-            self.columns(row, &mut log)
+            self.columns(row, &mut log);
         }
         log
     }

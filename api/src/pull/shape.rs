@@ -131,7 +131,7 @@ impl Shape {
     pub(crate) fn list(self, created_us: i64) -> Vec<ShardInfo> {
         let created = created_us.div_euclid(1_000_000);
         let width = (u128::MAX / u128::from(self.shards)).saturating_add(1);
-        let key = |part: u32| u128::from(part).checked_mul(width).unwrap_or(u128::MAX);
+        let key = |part: u32| u128::from(part).saturating_mul(width);
         let end = |id: u32| if id + 1 == self.shards { u128::MAX } else { key(id + 1) };
         let info = |id: u32| ShardInfo {
             id,
