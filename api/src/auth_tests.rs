@@ -114,12 +114,13 @@ fn what_the_official_sdks_signed_is_let_in() {
 
 #[test]
 fn nothing_that_was_signed_may_differ() {
+    type Change = Box<dyn Fn(&mut Head)>;
     let vectors = vectors();
     let (_dir, ring) = ring(&vectors);
     let now = vectors.at * 1_000_000;
     for (four, cases) in [(true, &vectors.sls4), (false, &vectors.sls1)] {
         for case in cases {
-            let mut changes: Vec<(&str, Box<dyn Fn(&mut Head)>)> = vec![
+            let mut changes: Vec<(&str, Change)> = vec![
                 ("method", Box::new(|head: &mut Head| head.method = Method::DELETE)),
                 (
                     "path",

@@ -10,7 +10,7 @@ use innertrail_plugin::source::sls::wire;
 use crate::support::*;
 
 /// What the source makes of a page: the lines that its rooms decode.
-fn lines(answer: innertrail_api::Answer, at: &str) -> (String, Vec<String>) {
+fn lines(answer: &innertrail_api::Answer, at: &str) -> (String, Vec<String>) {
     let headers = answer.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let response = Response { id: 1, now_ms: 1, status: 200, headers, body: answer.body.to_vec() };
     let answer = SlsAnswer::read(at, response, 12 << 20).unwrap();
@@ -42,7 +42,7 @@ fn a_copy_through_our_own_source_holds_the_same_records() {
         let mut at = wire::read_cursor(&begin.body).unwrap();
         for form in ["lz4", "zstd", ""].into_iter().cycle() {
             let call = accepting(get(&[("cursor", &at), ("count", "3")]), form);
-            let (next, lines) = lines(data.pull(&call, Store::Log, shard.id).unwrap(), &at);
+            let (next, lines) = lines(&data.pull(&call, Store::Log, shard.id).unwrap(), &at);
             if lines.is_empty() {
                 assert_eq!(next, at);
                 break;

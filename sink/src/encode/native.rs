@@ -251,6 +251,7 @@ fn varint_len(number: u64) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use innertrail_logstore::{Column, Encoding as Stored, Kind, Layout, StoredRow, Value as Cell};
 
