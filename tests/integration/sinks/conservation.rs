@@ -43,6 +43,9 @@ fn share() -> usize {
     (events() / KILLS).max(1)
 }
 
+/// Connections that the network has to have broken, at the least.
+const FAULTS: u64 = 3;
+
 /// Small batches, so that a round is many of them.
 const DELIVERY: &str = "    delivery:\n      max_records: 5\n      retry_max_secs: 1\n";
 
@@ -70,7 +73,9 @@ fn conserves(protocol: &str, sink: impl Fn(SocketAddr) -> String) {
     let (mut kills, out) = (Kills::default(), || numbers(&fs::read_to_string(&ledger).unwrap_or_default()));
     let (mut agent, mut running) = (scene.double(protocol, port), scene.run(Stdio::null()));
     let mut rounds = 0..;
-    while let Some(round) = rounds.next().filter(|_| kills.go_on(KILLS)) {
+    while let Some(round) =
+        rounds.next().filter(|round| kills.go_on(KILLS) || (proxy.faults() <= FAULTS && *round < 3 * KILLS))
+    {
         proxy.weather(WEATHER[round % WEATHER.len()]);
         scene.arrive(share());
         scene.until_behind(&out);
@@ -87,7 +92,7 @@ fn conserves(protocol: &str, sink: impl Fn(SocketAddr) -> String) {
     let last = crate::harness::event(scene.sent, "");
     scene.wait_for("the fresh event", || ledger::read(&scene.ledger()).iter().any(|claim| claim["event"] == *last));
     stop(running);
-    assert!(proxy.faults() > 3, "the weather was fair all along");
+    assert!(proxy.faults() > FAULTS, "the weather was fair all along");
     verdict(&scene, protocol, &kills, &ledger::read(&scene.ledger()));
     drop(agent);
 }
