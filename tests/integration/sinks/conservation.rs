@@ -1,5 +1,6 @@
 //! Every protocol, with innertrail and the receiver killed and the network broken: nothing lost, invented or altered.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
@@ -14,7 +15,7 @@ use innertrail_test_agents::ledger;
 use innertrail_test_agents::proxy::{Proxy, Weather};
 
 use super::oracle::judge;
-use super::scene::{Dice, Killed, Kills, Scene, free_port, numbers, stop};
+use super::scene::{Dice, Killed, Kills, Lines, Scene, free_port, stop};
 use crate::harness::status;
 
 /// How often each side is killed.
@@ -70,7 +71,8 @@ fn conserves(protocol: &str, sink: impl Fn(SocketAddr) -> String) {
     let mut scene = Scene::new(&(sink(proxy.address) + DELIVERY));
     let mut dice = Dice::new(protocol);
     let ledger = scene.ledger();
-    let (mut kills, out) = (Kills::default(), || numbers(&fs::read_to_string(&ledger).unwrap_or_default()));
+    let (mut kills, lines) = (Kills::default(), RefCell::new(Lines::default()));
+    let out = || lines.borrow_mut().numbers([ledger.clone()]);
     let (mut agent, mut running) = (scene.double(protocol, port), scene.run(Stdio::null()));
     let mut rounds = 0..;
     while let Some(round) =
@@ -126,7 +128,8 @@ fn spool_conserves() {
     let folder = scene.dir.path().join("spool");
     let claims = || if folder.is_dir() { spooled(&folder).iter().map(ledger::claim).collect() } else { Claims::new() };
     let files = || fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path());
-    let out = || numbers(&files().filter_map(|path| fs::read_to_string(path).ok()).collect::<String>());
+    let lines = RefCell::new(Lines::default());
+    let out = || lines.borrow_mut().numbers(files());
     let (mut dice, mut kills) = (Dice::new("spool"), Kills::default());
     let mut running = scene.run(Stdio::null());
     let mut rounds = 0..;

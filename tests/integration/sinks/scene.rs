@@ -1,8 +1,9 @@
 //! A folder with a source that grows, a sink, a receiver that can be killed, and weather between them.
 //! Killed are only processes that were started here, by their handle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -136,10 +137,37 @@ pub(super) fn stop(mut running: Killed) {
     }
 }
 
-/// How many different records these lines tell of, by their numbers; cheap enough to be asked often.
-pub(super) fn numbers(text: &str) -> usize {
-    let digits = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().parse::<u64>().ok();
-    text.split("\"it_seq\":").skip(1).filter_map(digits).collect::<BTreeSet<_>>().len()
+/// What files tell so far, read on from where it was read to: cheap enough to be asked often, however long they become.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    read: HashMap<PathBuf, usize>,
+    numbers: BTreeSet<u64>,
+}
+
+impl Lines {
+    /// How many different records the whole lines of these files tell of, by their numbers; a file may not be there yet.
+    pub(super) fn numbers(&mut self, files: impl IntoIterator<Item = PathBuf>) -> usize {
+        for path in files {
+            let at = self.read.entry(path.clone()).or_default();
+            let news = tail(&path, *at as u64).unwrap_or_default();
+            let whole = news.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            self.numbers.extend(sequences(&String::from_utf8_lossy(&news[..whole])));
+            *at += whole;
+        }
+        self.numbers.len()
+    }
+}
+
+fn tail(path: &Path, at: u64) -> io::Result<Vec<u8>> {
+    let (mut file, mut news) = (fs::File::open(path)?, Vec::new());
+    file.seek(SeekFrom::Start(at))?;
+    file.read_to_end(&mut news)?;
+    Ok(news)
+}
+
+fn sequences(text: &str) -> impl Iterator<Item = u64> {
+    let digits = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().parse().ok();
+    text.split("\"it_seq\":").skip(1).filter_map(digits)
 }
 
 /// Kills, and how many of them fell into work: the Logstore held records that had not come out.
