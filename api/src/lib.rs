@@ -20,6 +20,7 @@ mod answer;
 pub mod attempts;
 pub mod auth;
 mod call;
+mod columns;
 mod error;
 pub mod groups;
 mod head;

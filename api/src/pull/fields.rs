@@ -24,18 +24,12 @@ use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, SecondsFormat};
 use innertrail_logstore::{RECEIVED, SEQ, Store};
 
 use super::members;
 use super::wire::Log;
+use crate::columns::{ENVELOPE, FAMILY, SOURCE, TIME, TOPIC, UNIX, moment};
 
-const TOPIC: &str = "__topic__";
-const SOURCE: &str = "__source__";
-const UNIX: &str = "__time__";
-const TIME: &str = "it_time";
-const FAMILY: &str = "it_family";
-const ENVELOPE: &str = "it_envelope";
 /// The topic of the provider's audit events.
 const AUDIT_TOPIC: &str = "actiontrail_audit_event";
 
@@ -195,8 +189,7 @@ fn text(column: &dyn Array, row: usize) -> Option<Cow<'_, [u8]>> {
         DataType::Int64 => column.as_primitive_opt::<Int64Type>().map(|n| n.value(row).to_string().into_bytes().into()),
         DataType::Timestamp(..) => {
             let us = column.as_primitive_opt::<TimestampMicrosecondType>()?.value(row);
-            let text = DateTime::from_timestamp_micros(us).map(|t| t.to_rfc3339_opts(SecondsFormat::Micros, true));
-            Some(text.unwrap_or_else(|| us.to_string()).into_bytes().into())
+            Some(moment(us).into_bytes().into())
         }
         _ => None,
     }

@@ -15,16 +15,10 @@ use base64::engine::general_purpose::STANDARD;
 use innertrail_logstore::{Layout, RECEIVED, SEQ, Store, StoredRow, Value};
 
 use super::members::members;
+use crate::columns::{ENVELOPE, FAMILY, SOURCE, TIME, TOPIC, UNIX, moment};
 
 /// Names and values, in order, no name twice.
 pub(super) type Fields = Vec<(String, String)>;
-
-const TIME: &str = "__time__";
-const TOPIC: &str = "__topic__";
-const SOURCE: &str = "__source__";
-const EVENT_TIME: &str = "it_time";
-const FAMILY: &str = "it_family";
-const ENVELOPE: &str = "it_envelope";
 
 /// The fields of a row.
 pub(super) fn fields(row: &StoredRow, layout: &Layout, store: Store) -> Fields {
@@ -34,7 +28,7 @@ pub(super) fn fields(row: &StoredRow, layout: &Layout, store: Store) -> Fields {
         Some(Value::Text(text)) => Some(text),
         _ => None,
     };
-    log.add(TIME, seconds(row, column(TIME), column(EVENT_TIME)).to_string());
+    log.add(UNIX, seconds(row, column(UNIX), column(TIME)).to_string());
     log.add(SOURCE, text(SOURCE).unwrap_or_default());
     log.add(TOPIC, text(TOPIC).unwrap_or_default());
     log.add(SEQ, row.seq.to_string());
@@ -99,10 +93,4 @@ fn shown(value: Value<'_>) -> String {
         Value::Integer(number) => number.to_string(),
         Value::Timestamp(us) => moment(us),
     }
-}
-
-/// RFC 3339 UTC with six digits of a second; the number where the calendar ends.
-fn moment(us: i64) -> String {
-    chrono::DateTime::from_timestamp_micros(us)
-        .map_or_else(|| us.to_string(), |at| at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
 }
