@@ -204,7 +204,10 @@ pub(crate) fn sync_parent(disk: &dyn Disk, part: Part, path: &Path) -> Result<()
 /// Puts `to` in place in one step: `write tmp`, `fdatasync tmp` (`fsync` and mode 0440 where the part is sealed),
 /// `rename`, `fsync directory`. A crash leaves the old file or the new one. The open file is returned, positioned at
 /// its end.
-pub(crate) fn replace(
+///
+/// # Errors
+/// [`Error::Write`], with the path of the step that failed.
+pub fn replace(
     disk: &dyn Disk,
     part: Part,
     tmp: &Path,

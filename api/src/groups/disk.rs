@@ -4,7 +4,9 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use innertrail_logstore::durable::{Disk, Part};
+use innertrail_logstore::Error;
+use innertrail_logstore::consumer::ConsumerError;
+use innertrail_logstore::durable::{self, Disk, Part};
 
 use crate::pull::DataError;
 
@@ -19,21 +21,19 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, DataError> {
 
 /// Puts a file in place in one step, durable with its name: a crash leaves the old one or the new one.
 pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    let tmp = path.with_extension("tmp");
-    let failed = |e| DataError::io(path, e);
-    let mut file = disk.create(Part::Group, &tmp).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.sync().map_err(failed)?;
-    drop(file);
-    disk.rename(Part::Group, &tmp, path).map_err(failed)?;
-    sync_folder(disk, path)
+    match durable::replace(disk, Part::Group, &path.with_extension("tmp"), path, &[bytes]) {
+        Ok(_) => Ok(()),
+        // Its words are about the one writer, which this is not.
+        Err(Error::Write { source, .. }) => Err(DataError::io(path, source)),
+        Err(other) => Err(ConsumerError::from(other).into()),
+    }
 }
 
 /// Removes a file for good. One that is not there is gone as well.
 pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result<(), DataError> {
     match disk.remove(Part::Group, path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(DataError::io(path, e)),
-        _ => sync_folder(disk, path),
+        _ => disk.sync_dir(Part::Group, path.parent().unwrap_or(path)).map_err(|e| DataError::io(path, e)),
     }
 }
 
@@ -43,8 +43,4 @@ pub(crate) fn folder(disk: &dyn Disk, path: &Path) -> Result<(), DataError> {
     disk.create_dir(Part::Folder, path).map_err(failed)?;
     disk.sync_dir(Part::Folder, path.parent().unwrap_or(path)).map_err(failed)?;
     disk.sync_dir(Part::Group, path).map_err(failed)
-}
-
-fn sync_folder(disk: &dyn Disk, path: &Path) -> Result<(), DataError> {
-    disk.sync_dir(Part::Group, path.parent().unwrap_or(path)).map_err(|e| DataError::io(path, e))
 }
