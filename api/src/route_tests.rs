@@ -22,11 +22,11 @@ impl Rooms for Doubles {
             ShardInfo {
                 id: 0,
                 status: "readwrite",
-                created: 0,
+                created: 1_767_225_600,
                 begin_key: begin_key.clone(),
                 end_key: end_key.clone(),
             },
-            ShardInfo { id: 1, status: "readwrite", created: 0, begin_key, end_key },
+            ShardInfo { id: 1, status: "readwrite", created: 1_767_225_600, begin_key, end_key },
         ]
     }
     fn cursor(&self, _: &Call, store: Store, shard: u32) -> Result<Answer, ApiError> {

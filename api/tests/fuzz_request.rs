@@ -20,7 +20,13 @@ struct Nothing;
 
 impl Rooms for Nothing {
     fn shards(&self, _: Store) -> Vec<ShardInfo> {
-        vec![ShardInfo { id: 0, status: "readwrite", created: 0, begin_key: String::new(), end_key: String::new() }]
+        vec![ShardInfo {
+            id: 0,
+            status: "readwrite",
+            created: 1_767_225_600,
+            begin_key: String::new(),
+            end_key: String::new(),
+        }]
     }
     fn cursor(&self, _: &Call, _: Store, _: u32) -> Result<Answer, ApiError> {
         Ok(Answer::empty())

@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::keys::{Key, NewKey, Secret, role_name, role_of};
+use super::keys::{Key, Secret, role_name, role_of};
 use crate::Role;
 
 /// Name of the file in the data directory.
@@ -183,11 +183,11 @@ impl KeyFile {
         Ok(Content { keys, changes: document.changes })
     }
 
-    /// Makes a key.
+    /// Makes a key. This is the one moment at which its secret is to be shown.
     ///
     /// # Errors
     /// [`KeyFileError`]; then there is no new key.
-    pub fn add(&self, role: Role, name: Option<String>, now_us: i64) -> Result<NewKey, KeyFileError> {
+    pub fn add(&self, role: Role, name: Option<String>, now_us: i64) -> Result<Key, KeyFileError> {
         let _lock = self.lock()?;
         let mut content = self.read()?;
         if content.keys.len() >= MOST_KEYS {

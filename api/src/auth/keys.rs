@@ -52,9 +52,6 @@ pub struct Key {
     pub created_us: i64,
 }
 
-/// A key that was just made; the one moment at which its secret is shown.
-pub type NewKey = Key;
-
 impl Key {
     /// A new one, of the system's randomness.
     ///

@@ -20,7 +20,7 @@ use sha2::Sha256;
 
 pub use keyfile::{Change, ChangeKind, Content, FILE, KeyFile, KeyFileError};
 pub use keyring::Keyring;
-pub use keys::{Key, NewKey, Secret, role_name, role_of};
+pub use keys::{Key, Secret, role_name, role_of};
 pub use replay::{Seen, Ticket, Window};
 
 use crate::{Access, ApiError, Head};

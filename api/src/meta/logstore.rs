@@ -69,20 +69,5 @@ pub(crate) fn logstore(router: &Router, store: Store) -> Result<Answer, ApiError
 
 /// ListShards.
 pub(crate) fn shards(router: &Router, store: Store) -> Result<Answer, ApiError> {
-    let created = seconds(router.host().facts()?.created_us);
-    let shards: Vec<Value> = router
-        .rooms()
-        .shards(store)
-        .into_iter()
-        .map(|shard| {
-            json!({
-                "shardID": shard.id,
-                "status": "readwrite",
-                "inclusiveBeginKey": shard.begin_key,
-                "exclusiveEndKey": shard.end_key,
-                "createTime": created,
-            })
-        })
-        .collect();
-    Answer::json(&shards)
+    Answer::json(&router.rooms().shards(store))
 }

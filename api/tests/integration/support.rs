@@ -40,7 +40,13 @@ impl Echo {
 
 impl Rooms for Echo {
     fn shards(&self, _: Store) -> Vec<ShardInfo> {
-        vec![ShardInfo { id: 0, status: "readwrite", created: 0, begin_key: "0".repeat(32), end_key: "f".repeat(32) }]
+        vec![ShardInfo {
+            id: 0,
+            status: "readwrite",
+            created: 1_767_225_600,
+            begin_key: "0".repeat(32),
+            end_key: "f".repeat(32),
+        }]
     }
     fn cursor(&self, call: &Call, _: Store, _: u32) -> Result<Answer, ApiError> {
         self.say("cursor", call)
