@@ -263,12 +263,18 @@ impl Status {
     }
 }
 
+/// The counters `<prefix><name>.<counter>`: name, counter, count.
+pub(crate) fn counters<'a>(state: &'a State, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str, u64)> {
+    state.counters.iter().filter_map(move |(key, count)| {
+        let (name, counter) = key.strip_prefix(prefix)?.rsplit_once('.')?;
+        Some((name, counter, *count))
+    })
+}
+
 fn sources(state: &State) -> BTreeMap<String, SourceStatus> {
     let mut sources: BTreeMap<String, SourceStatus> = BTreeMap::new();
-    for (name, count) in &state.counters {
-        if let Some((source, counter)) = name.strip_prefix(SOURCE).and_then(|rest| rest.rsplit_once('.')) {
-            sources.entry(source.to_owned()).or_default().counters.insert(counter.to_owned(), *count);
-        }
+    for (source, counter, count) in counters(state, SOURCE) {
+        sources.entry(source.to_owned()).or_default().counters.insert(counter.to_owned(), count);
     }
     for (key, value) in &state.checkpoints {
         if let Some(source) = key.strip_prefix(STATE) {

@@ -9,6 +9,8 @@ use innertrail_gate::Counts;
 use innertrail_logstore::{State, Transaction};
 use serde::{Deserialize, Serialize};
 
+use crate::status::counters;
+
 /// Prefix of the counters of the gate's servers.
 pub(crate) const GATE: &str = "gate.";
 /// Prefix of the checkpoint that holds a server's last answer.
@@ -47,10 +49,8 @@ impl GateStatus {
 /// What the Logstore counts of them, by name.
 pub(crate) fn read(state: &State) -> BTreeMap<String, GateStatus> {
     let mut gates: BTreeMap<String, GateStatus> = BTreeMap::new();
-    for (name, count) in &state.counters {
-        if let Some((gate, counter)) = name.strip_prefix(GATE).and_then(|rest| rest.rsplit_once('.')) {
-            gates.entry(gate.to_owned()).or_default().counters.insert(counter.to_owned(), *count);
-        }
+    for (gate, counter, count) in counters(state, GATE) {
+        gates.entry(gate.to_owned()).or_default().counters.insert(counter.to_owned(), count);
     }
     for (key, value) in &state.checkpoints {
         if let Some(gate) = key.strip_prefix(LAST) {
