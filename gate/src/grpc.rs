@@ -2,7 +2,6 @@
 //! It must never hold more of a message than the limit, compressed or not.
 
 use std::convert::Infallible;
-use std::io::Read;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use hyper::{Response, StatusCode};
 use innertrail_sink::Refused;
 
 use crate::report::Told;
+use crate::worker;
 
 /// The longest message, bytes, decompressed: what Vector's own source takes.
 pub(crate) const MAX_MESSAGE: usize = innertrail_sink::vector::MAX_MESSAGE;
@@ -97,17 +97,14 @@ pub(crate) fn message(body: &Bytes, encoding: Option<&HeaderValue>) -> Result<(B
 /// The message itself.
 pub(crate) fn decompress(message: Bytes, compression: Compression) -> Result<Bytes, Status> {
     let damaged = |e: std::io::Error| Status::invalid(&format_args!("the message cannot be decompressed: {e}"));
-    let limit = MAX_MESSAGE as u64 + 1;
-    let mut out = Vec::new();
-    match compression {
+    let read = match compression {
         Compression::None => return Ok(message),
-        Compression::Gzip => flate2::read::MultiGzDecoder::new(&message[..]).take(limit).read_to_end(&mut out),
+        Compression::Gzip => worker::read_whole(flate2::read::MultiGzDecoder::new(&message[..]), MAX_MESSAGE),
         Compression::Zstd => {
-            zstd::Decoder::new(&message[..]).and_then(|decoder| decoder.take(limit).read_to_end(&mut out))
+            zstd::Decoder::new(&message[..]).and_then(|decoder| worker::read_whole(decoder, MAX_MESSAGE))
         }
-    }
-    .map_err(damaged)?;
-    if out.len() > MAX_MESSAGE { Err(Status::too_long()) } else { Ok(out.into()) }
+    };
+    read.map_err(damaged)?.ok_or_else(Status::too_long)
 }
 
 /// At most one message, and trailers.

@@ -1,9 +1,11 @@
 //! What takes time and no waiting, on a thread of its own: decompressing, cutting, judging.
 //! It must never give a request back as judged when a part of it is not.
 
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::report::Report;
@@ -30,6 +32,13 @@ pub(crate) fn verdicts(judge: &mut dyn Judge, batch: &Batch, report: &Report) ->
     }
     report.judged(&told);
     Ok(told)
+}
+
+/// All that is read, if it is no longer than this; `None` when it is. Never holds more.
+pub(crate) fn read_whole(from: impl Read, longest: usize) -> io::Result<Option<Bytes>> {
+    let mut out = Vec::new();
+    from.take(longest as u64 + 1).read_to_end(&mut out)?;
+    Ok((out.len() <= longest).then(|| out.into()))
 }
 
 /// Memory for so many bytes, if there is any; a permit is a KiB.

@@ -1,7 +1,7 @@
 //! OTLP's use of HTTP: which requests there are, how bodies are compressed, what answers look like.
 //! It must never hold more of a body than the limit, compressed or not.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -16,6 +16,7 @@ use innertrail_sink::otlp::Passed;
 use super::cut::Form;
 use crate::report::Told;
 use crate::server::NoBody;
+use crate::worker;
 
 pub(super) type Text = Full<Bytes>;
 
@@ -171,10 +172,8 @@ fn too_long() -> Answer {
 
 /// The body itself.
 pub(super) fn gunzip(body: &[u8], longest: usize) -> Result<Bytes, Answer> {
-    let mut out = Vec::new();
-    let read = flate2::read::MultiGzDecoder::new(body).take(longest as u64 + 1).read_to_end(&mut out);
-    read.map_err(|e| Answer::invalid(&format!("the body cannot be decompressed: {e}")))?;
-    if out.len() > longest { Err(too_long()) } else { Ok(out.into()) }
+    let read = worker::read_whole(flate2::read::MultiGzDecoder::new(body), longest);
+    read.map_err(|e| Answer::invalid(&format!("the body cannot be decompressed: {e}")))?.ok_or_else(too_long)
 }
 
 /// What is left of a body, compressed as the body was.
