@@ -12,11 +12,11 @@ use hyper::header::{ACCEPT_ENCODING, HeaderValue};
 use hyper::{HeaderMap, Method};
 use innertrail_api::{Access, Call, Data, DataOptions, Parameters, Role};
 use innertrail_logstore::consumer::{Notify, Reader, ReaderOptions};
-use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, SealKey, Store, Writer};
-use innertrail_plugin::event::columns::{COLUMNS, Cardinality, KEY, Kind as ColumnKind};
+use innertrail_logstore::{Options, SealKey, Store, Writer};
 use innertrail_plugin::route::{Provenance, Route};
 use innertrail_plugin::transform::Transform;
 use innertrail_plugin::transform::batch::{self, Codec};
+use innertrail_test_agents::layout;
 
 const NOW: i64 = 1_794_524_400_000_000;
 
@@ -169,24 +169,6 @@ fn event(id: u64) -> String {
         id % 100_000,
         id % 9
     )
-}
-
-fn layout() -> Layout {
-    let columns = COLUMNS.iter().map(|c| {
-        let kind = match c.kind {
-            ColumnKind::Text => Kind::Text,
-            ColumnKind::Integer => Kind::Integer,
-            ColumnKind::Timestamp => Kind::Timestamp,
-        };
-        let encoding = match c.cardinality {
-            Cardinality::Low => Encoding::Dictionary,
-            Cardinality::High => Encoding::Plain,
-            Cardinality::Rising => Encoding::Delta,
-        };
-        let column = Column::new(c.name, kind, encoding);
-        if c.lookup { column.with_bloom() } else { column }
-    });
-    Layout { columns: columns.collect(), key: Some(KEY as u8) }
 }
 
 /// Makes a Logstore of events that went through the rooms natively: their bytes, and the writer of what stays in its tail.

@@ -9,28 +9,17 @@ use hyper::{HeaderMap, Method};
 use innertrail_api::{Access, Answer, ApiError, Call, Data, DataOptions, Parameters, Role};
 use innertrail_logstore::consumer::Notify;
 use innertrail_logstore::row::RowBuilder;
-use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, SealKey, Store, Writer};
-use innertrail_plugin::event::columns::{COLUMNS, Column as Slot, KEY, Kind as ColumnKind};
+use innertrail_logstore::{Options, SealKey, Store, Writer};
+use innertrail_plugin::event::columns::Column as Slot;
 use innertrail_plugin::route::{Provenance, Route};
 use innertrail_plugin::transform::Transform;
 use innertrail_plugin::transform::batch::{self, Codec};
+use innertrail_test_agents::layout;
 use prost::Message;
 
 /// 2026-11-12 23:00 UTC.
 pub(crate) const NOW: i64 = 1_794_524_400_000_000;
 pub(crate) const SECOND: i64 = 1_000_000;
-
-pub(crate) fn layout() -> Layout {
-    let columns = COLUMNS.iter().map(|c| {
-        let kind = match c.kind {
-            ColumnKind::Text => Kind::Text,
-            ColumnKind::Integer => Kind::Integer,
-            ColumnKind::Timestamp => Kind::Timestamp,
-        };
-        Column::new(c.name, kind, Encoding::Dictionary)
-    });
-    Layout { columns: columns.collect(), key: Some(KEY as u8) }
-}
 
 /// An audit event; its time is its number in seconds after 22:00 that day.
 pub(crate) fn audit(id: u64) -> String {

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use innertrail_logstore::row::RowRef;
-use innertrail_logstore::{Column, Encoding, Kind, Layout, Store, StoredRow, Value};
-use innertrail_plugin::event::columns::{COLUMNS, KEY, Kind as ColumnKind};
+use innertrail_logstore::{Kind, Layout, Store, StoredRow, Value};
 use innertrail_plugin::route::{Provenance, Reason, Route};
 use innertrail_plugin::transform::Transform;
 use innertrail_plugin::transform::batch::{self, Codec, Frame};
 use innertrail_sink::{Batch, Record};
+pub(crate) use innertrail_test_agents::layout;
 
 /// 2026-11-12 23:00 UTC, microseconds.
 pub(crate) const NOW: i64 = 1_794_524_400_000_000;
@@ -35,19 +35,6 @@ impl Fixtures {
     pub(crate) fn of(&self, case: &str) -> &Record {
         &self.records[self.cases.iter().position(|c| c == case).unwrap_or_else(|| panic!("no record of {case}"))]
     }
-}
-
-/// The layout that the host makes of the component's columns.
-pub(crate) fn layout() -> Layout {
-    let columns = COLUMNS.iter().map(|c| {
-        let kind = match c.kind {
-            ColumnKind::Text => Kind::Text,
-            ColumnKind::Integer => Kind::Integer,
-            ColumnKind::Timestamp => Kind::Timestamp,
-        };
-        Column::new(c.name, kind, Encoding::Plain)
-    });
-    Layout { columns: columns.collect(), key: Some(KEY as u8) }
 }
 
 /// Every operation log of the rooms `actiontrail`, `platform` and `insight`, and of `containers` and `bad` where they are

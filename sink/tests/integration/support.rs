@@ -7,28 +7,16 @@ use std::path::{Path, PathBuf};
 
 use innertrail_logstore::consumer::{Reader, ReaderOptions};
 use innertrail_logstore::row::RowBuilder;
-use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, SealKey, Store, StoredRow, Writer};
-use innertrail_plugin::event::columns::{COLUMNS, KEY, Kind as ColumnKind};
+use innertrail_logstore::{Layout, Options, SealKey, Store, StoredRow, Writer};
+use innertrail_plugin::event::columns::COLUMNS;
 use innertrail_plugin::route::{Provenance, Route};
 use innertrail_plugin::transform::Transform;
 use innertrail_plugin::transform::batch::{self, Codec, Frame};
 use innertrail_sink::Record;
+pub(crate) use innertrail_test_agents::layout;
 
 /// 2026-11-12 23:00 UTC.
 pub(crate) const NOW: i64 = 1_794_524_400_000_000;
-
-/// The layout that the host makes of the component's columns.
-pub(crate) fn layout() -> Layout {
-    let columns = COLUMNS.iter().map(|c| {
-        let kind = match c.kind {
-            ColumnKind::Text => Kind::Text,
-            ColumnKind::Integer => Kind::Integer,
-            ColumnKind::Timestamp => Kind::Timestamp,
-        };
-        Column::new(c.name, kind, Encoding::Plain)
-    });
-    Layout { columns: columns.collect(), key: Some(KEY as u8) }
-}
 
 pub(crate) fn writer(dir: &Path) -> Writer {
     Writer::open(dir, "main-trail", layout(), Options::new(SealKey::new("main-trail", [7; 32]).unwrap()), NOW).unwrap()

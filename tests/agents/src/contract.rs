@@ -107,7 +107,7 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
 }
 
 /// A body of one message and its trailers.
-struct Grpc {
+pub(crate) struct Grpc {
     data: Option<Bytes>,
     trailers: Option<hyper::HeaderMap>,
 }
@@ -166,7 +166,8 @@ async fn answer(request: Request<Incoming>, handler: Handler) -> Result<Response
     }
 }
 
-fn grpc(message: Option<&[u8]>, status: Option<(u32, &str)>) -> Response<Grpc> {
+/// An answer of at most one message, and its trailers.
+pub(crate) fn grpc(message: Option<&[u8]>, status: Option<(u32, &str)>) -> Response<Grpc> {
     let data = message.map(|m| [&[0, 0, 0, 0, u8::try_from(m.len()).unwrap()], m].concat().into());
     let trailers = status.map(|(code, text)| {
         let mut map = hyper::HeaderMap::new();

@@ -10,6 +10,9 @@ pub mod discard;
 pub mod double;
 pub mod forward_double;
 pub mod http_double;
+mod layout;
 pub mod ledger;
 pub mod otlp_double;
 pub mod proxy;
+
+pub use layout::layout;
