@@ -29,6 +29,7 @@
 //! ```
 
 mod batch;
+mod building;
 pub mod consumer;
 mod dedup;
 pub mod durable;
@@ -37,6 +38,7 @@ pub mod export;
 mod format;
 mod frame;
 pub mod index;
+mod lane;
 mod layout;
 mod leftovers;
 mod lock;

@@ -103,6 +103,7 @@ fn locked(
         recovery,
         frame: FrameBuilder::default(),
         poisoned: None,
+        building: None,
         lock,
     };
     if writer.new_format.is_some() {

@@ -1,4 +1,4 @@
-//! The tail becomes segments: the write-ahead log is read back frame by frame, so memory stays bounded.
+//! The tail becomes segments: what `building` has written under temporary names gets its final ones.
 //! It must never give a file its final name before all files of the generation are durable.
 
 use std::collections::BTreeMap;
@@ -8,17 +8,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 
-use crate::batch::BatchBuilder;
+use crate::building::Built;
 use crate::durable::{Disk, Folders, Part};
-use crate::frame::Frame;
-use crate::index::TokenIndexBuilder;
-use crate::row::RowRef;
+use crate::lane::Written;
 use crate::seal::Seal;
 use crate::seal::digest::NamedFile;
-use crate::segment::{self, Finished, HashedFile, SegmentRef, SegmentWriter};
+use crate::segment::{self, HashedFile, SegmentRef};
 use crate::store::STORES;
-use crate::wal::{self, WalReader};
-use crate::{Error, Layout, RowError, Store};
+use crate::{Error, Layout, Store};
 
 /// Where the Logstore lives, through which disk, with which columns.
 #[derive(Debug, Clone)]
@@ -61,11 +58,10 @@ pub(crate) struct Rotated {
 
 /// Puts the rows of a generation, and what the seal has completed, in place: first everything under temporary names,
 /// then all names at once.
-pub(crate) fn rotate(home: &Home, generation: u64, from: [u64; STORES], seal: &mut Seal) -> Result<Rotated, Error> {
-    let (frames, segments) = write_segments(home, generation, from)?;
+pub(crate) fn rotate(home: &Home, built: Built, from: [u64; STORES], seal: &mut Seal) -> Result<Rotated, Error> {
     let mut end = from;
     let mut pending = Vec::new();
-    for (store, Written { segment, index }) in segments {
+    for (store, Written { segment, index }) in built.segments {
         end[store.place()] = segment.first_seq + segment.rows;
         let (first_seq, rows) = (segment.first_seq, segment.rows);
         let leaf = segment::leaf_path(&home.dir, store, first_seq, rows);
@@ -88,7 +84,7 @@ pub(crate) fn rotate(home: &Home, generation: u64, from: [u64; STORES], seal: &m
         }
     }
     let files = publish(home, pending)?;
-    Ok(Rotated { frames, end, files })
+    Ok(Rotated { frames: built.frames, end, files })
 }
 
 /// The file of a complete tile: groups of three digits, as C2SP tlog-tiles spells them.
@@ -126,130 +122,4 @@ fn publish(home: &Home, pending: Vec<Pending>) -> Result<Vec<NamedFile>, Error> 
         home.disk.sync_dir(part, &folder).map_err(|e| Error::write(&folder, e))?;
     }
     Ok(files)
-}
-
-/// Writes the rows of a generation that are in no segment yet, under temporary names. Returns how many frames it read.
-fn write_segments(home: &Home, generation: u64, from: [u64; STORES]) -> Result<(u64, Vec<(Store, Written)>), Error> {
-    let path = wal::path(&home.dir, generation);
-    let missing = || Error::corrupt(&path, 0, "the write-ahead log disappeared under the writer");
-    let mut reader = WalReader::open(&home.dir, generation)?.ok_or_else(missing)?;
-    let mut lanes = Store::ALL.map(|store| Lane::new(home, store, from[store.place()]));
-    let mut frames = 0;
-    while let Some(frame) = reader.next()? {
-        let day = day_of(frame.header.now_us)
-            .ok_or_else(|| Error::corrupt(&path, reader.offset(), "the time of a frame is out of range"))?;
-        for lane in &mut lanes {
-            lane.take(&frame, day).map_err(|e| e.at(&path))?;
-        }
-        frames += 1;
-        reader.reuse(frame);
-    }
-    let mut finished = Vec::new();
-    for lane in lanes {
-        let store = lane.store;
-        finished.extend(lane.finish()?.into_iter().map(|written| (store, written)));
-    }
-    Ok((frames, finished))
-}
-
-/// The rows of one store on their way into segments.
-struct Lane<'a> {
-    home: &'a Home,
-    store: Store,
-    from: u64,
-    batch: BatchBuilder,
-    open: Option<SegmentWriter>,
-    /// Words of the open segment; only the dedicated Logstore is searched by them.
-    index: Option<TokenIndexBuilder>,
-    finished: Vec<Written>,
-}
-
-/// A segment under its temporary name, and the content of its token index.
-struct Written {
-    segment: Finished,
-    index: Option<Vec<u8>>,
-}
-
-enum LaneError {
-    Row(RowError),
-    Frame,
-    Other(Error),
-}
-
-impl LaneError {
-    fn at(self, path: &std::path::Path) -> Error {
-        match self {
-            Self::Row(row) => Error::corrupt(path, 0, row.to_string()),
-            Self::Frame => Error::corrupt(path, 0, "a frame with a valid checksum has rows that do not fit it"),
-            Self::Other(e) => e,
-        }
-    }
-}
-
-impl From<Error> for LaneError {
-    fn from(e: Error) -> Self {
-        Self::Other(e)
-    }
-}
-
-impl<'a> Lane<'a> {
-    fn new(home: &'a Home, store: Store, from: u64) -> Self {
-        let batch = BatchBuilder::new(&home.layout, store);
-        Self { home, store, from, batch, open: None, index: None, finished: Vec::new() }
-    }
-
-    /// Takes the rows of one frame that are not yet in a segment.
-    fn take(&mut self, frame: &Frame, day: NaiveDate) -> Result<(), LaneError> {
-        for (index, row) in frame.rows(self.store).enumerate() {
-            let (seq, row) = row.ok_or(LaneError::Frame)?;
-            if seq < self.from {
-                continue;
-            }
-            self.make_room(seq, day)?;
-            let pushed = self.batch.push(seq, frame.header.now_us, row);
-            let refused = |fault| LaneError::Row(RowError { index, store: self.store, fault });
-            pushed.map_err(refused)?;
-            if let Some(words) = &mut self.index {
-                words.push(RowRef::parse(row).map_err(refused)?.payload());
-            }
-        }
-        Ok(())
-    }
-
-    /// Flushes a full batch, and starts a new segment where there is none or the day changes.
-    fn make_room(&mut self, seq: u64, day: NaiveDate) -> Result<(), Error> {
-        if self.open.as_ref().is_some_and(|s| s.day != day) {
-            self.close()?;
-        }
-        if self.batch.is_full() {
-            self.flush()?;
-        }
-        if self.open.is_none() {
-            let Home { dir, disk, layout, .. } = self.home;
-            self.open = Some(SegmentWriter::create(disk.as_ref(), dir, layout, self.store, seq, day)?);
-            self.index = (self.store == Store::Log).then(TokenIndexBuilder::new);
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        if let Some(segment) = self.open.as_mut().filter(|_| !self.batch.is_empty()) {
-            segment.write(&self.batch.finish()?)?;
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) -> Result<(), Error> {
-        self.flush()?;
-        if let Some(segment) = self.open.take() {
-            let index = self.index.take().map(TokenIndexBuilder::finish);
-            self.finished.push(Written { segment: segment.finish()?, index });
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Vec<Written>, Error> {
-        self.close()?;
-        Ok(self.finished)
-    }
 }

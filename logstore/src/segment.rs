@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::durable::{Disk, DiskFile, Part};
 use crate::format::FORMAT;
 use crate::layout::{Encoding, Kind, Layout, RECEIVED, SEQ};
+use crate::rotate::Home;
 use crate::{Error, Store};
 
 /// Rows of one Parquet row group at most.
@@ -143,7 +145,7 @@ fn check_dense(dir: &Path, store: Store, segments: &[SegmentRef], kept: u64, end
 
 /// Writes one segment under a temporary name.
 pub(crate) struct SegmentWriter {
-    writer: ArrowWriter<HashedFile>,
+    writer: ArrowWriter<LateFile>,
     tmp: PathBuf,
     /// First row.
     pub(crate) first_seq: u64,
@@ -154,20 +156,13 @@ pub(crate) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    pub(crate) fn create(
-        disk: &dyn Disk,
-        dir: &Path,
-        layout: &Layout,
-        store: Store,
-        first_seq: u64,
-        day: NaiveDate,
-    ) -> Result<Self, Error> {
-        let tmp = dir.join("tmp").join(format!("{}-{first_seq:016}.parquet", store.name()));
-        let file = HashedFile::new(disk.create(Part::Segment, &tmp).map_err(|e| Error::write(&tmp, e))?);
-        let properties = properties(layout, store, first_seq).map_err(|e| Error::parquet(&tmp, e))?;
-        let writer =
-            ArrowWriter::try_new(file, layout.schema(store), Some(properties)).map_err(|e| Error::parquet(&tmp, e))?;
-        Ok(Self { writer, tmp, first_seq, rows: 0, day })
+    /// The file comes with the first row group that is full, or with [`SegmentWriter::finish`].
+    pub(crate) fn create(home: &Home, store: Store, first_seq: u64, day: NaiveDate) -> Result<Self, Error> {
+        let tmp = home.dir.join("tmp").join(format!("{}-{first_seq:016}.parquet", store.name()));
+        let file = LateFile { disk: Arc::clone(&home.disk), tmp: tmp.clone(), file: None };
+        let properties = properties(&home.layout, store, first_seq).map_err(|e| Error::parquet(&tmp, e))?;
+        let writer = ArrowWriter::try_new(file, home.layout.schema(store), Some(properties));
+        Ok(Self { writer: writer.map_err(|e| Error::parquet(&tmp, e))?, tmp, first_seq, rows: 0, day })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
@@ -180,7 +175,7 @@ impl SegmentWriter {
     pub(crate) fn finish(self) -> Result<Finished, Error> {
         let tmp = self.tmp;
         let mut file = self.writer.into_inner().map_err(|e| Error::parquet(&tmp, e))?;
-        let sha256 = file.finish().map_err(|e| Error::write(&tmp, e))?;
+        let sha256 = file.there().and_then(HashedFile::finish).map_err(|e| Error::write(&tmp, e))?;
         Ok(Finished { tmp, first_seq: self.first_seq, rows: self.rows, day: self.day, sha256 })
     }
 }
@@ -212,6 +207,31 @@ impl Write for HashedFile {
     }
     fn flush(&mut self) -> std::io::Result<()> {
         self.file.flush()
+    }
+}
+
+/// A file that is created when there is something to write to it.
+struct LateFile {
+    disk: Arc<dyn Disk>,
+    tmp: PathBuf,
+    file: Option<HashedFile>,
+}
+
+impl LateFile {
+    fn there(&mut self) -> std::io::Result<&mut HashedFile> {
+        match &mut self.file {
+            Some(file) => Ok(file),
+            none => Ok(none.insert(HashedFile::new(self.disk.create(Part::Segment, &self.tmp)?))),
+        }
+    }
+}
+
+impl Write for LateFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.there()?.write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), HashedFile::flush)
     }
 }
 

@@ -86,7 +86,12 @@ impl WalReader {
         self.offset
     }
 
-    /// Length of the file when it was opened.
+    /// The file has grown to `len` bytes, all of them whole frames.
+    pub(crate) fn grown(&mut self, len: u64) {
+        self.len = self.len.max(len);
+    }
+
+    /// Length of the file when it was opened, or what it has grown to since.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }

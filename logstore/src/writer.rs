@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::building::{Building, Durable};
 use crate::dedup::{DedupIndex, IdProgress};
 use crate::durable::{self, Disk, DiskFile, OsDisk, Part};
 use crate::format::{Format, Sealed};
@@ -128,6 +129,8 @@ pub struct Writer {
     pub(crate) recovery: Recovery,
     pub(crate) frame: FrameBuilder,
     pub(crate) poisoned: Option<String>,
+    /// Who builds segments of the write-ahead log; nobody before its first frame.
+    pub(crate) building: Option<Building>,
     /// Shared with the writer that [`Writer::reopen`] makes of this one.
     pub(crate) lock: Arc<Lock>,
 }
@@ -314,7 +317,20 @@ impl Writer {
         self.wal.frames += 1;
         self.wal.rows += tally.records.iter().sum::<u64>();
         self.wal.hour = Some(hour_of(now_us));
+        self.build()?;
         Ok(committed)
+    }
+
+    /// Has segments built of what is durable, beside what comes next.
+    fn build(&mut self) -> Result<(), Error> {
+        let durable = Durable { frames: self.wal.frames, len: self.wal.len };
+        let building = match self.building.take() {
+            Some(building) => building,
+            None => Building::begin(&self.home, self.wal.id.generation, self.sealed_end)?,
+        };
+        building.grown(durable);
+        self.building = Some(building);
+        Ok(())
     }
 
     /// Enters the ids of the rows for the dedicated Logstore; of each in turn whether it is new.
@@ -332,7 +348,10 @@ impl Writer {
     pub(crate) fn rotate(&mut self, now_us: i64, kept: [u64; STORES]) -> Result<(), Error> {
         let old = self.wal.id.generation;
         let old_path = wal::path(&self.home.dir, old);
-        let rotated = rotate::rotate(&self.home, old, self.sealed_end, &mut self.seal)?;
+        self.build()?;
+        let building =
+            self.building.take().ok_or_else(|| Error::corrupt(&old_path, 0, "nobody builds its segments"))?;
+        let rotated = rotate::rotate(&self.home, building.finish()?, self.sealed_end, &mut self.seal)?;
         if rotated.frames != self.wal.frames || rotated.end != self.state.next_seq {
             return Err(Error::corrupt(&old_path, 0, "the write-ahead log changed under the writer"));
         }

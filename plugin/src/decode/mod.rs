@@ -4,6 +4,7 @@
 //! LookupEvents answers, EventBridge envelopes) and lifts the fields that later rooms need. It must never drop a
 //! byte: what is no record comes out as [`Decoded::Bad`] with the place where it went wrong.
 
+mod key;
 pub mod raw_event;
 mod record;
 pub mod scan;
@@ -12,7 +13,7 @@ pub mod text;
 mod token;
 
 use raw_event::{Envelope, RawEvent};
-use record::Opening;
+use record::{Carried, Opening, Unsettled};
 use scan::{Problem, ScanError, Scanner, Token, TokenKind, Unwatched};
 use secrets::WatchList;
 use text::unescape;
@@ -117,8 +118,17 @@ impl Decoder {
         opens: u8,
         visit: &mut dyn FnMut(Record<'_>),
     ) -> Result<usize, ScanError> {
-        let (mut event, opening) = record::unsettled(frame, start, self.max_depth, &self.watch)?;
-        let len = event.bytes.len();
+        let found = record::unsettled(frame, start, self.max_depth, &self.watch, Carried::Along)?;
+        let len = found.event.bytes.len();
+        let Unsettled { mut event, opening, carried } = found;
+        if let Some(carried) = carried {
+            if self.carried(start, &event, &opening, *carried, visit) {
+                return Ok(start + len);
+            }
+            // What it holds is no event by itself, so it is looked through as a part of this record.
+            let again = record::unsettled(frame, start, self.max_depth, &self.watch, Carried::Apart)?;
+            event = again.event;
+        }
         if let (None, Some(opens)) = (event.family(), opens.checked_sub(1)) {
             match self.open(frame, start, &event, &opening, opens, visit) {
                 Inner::Opened => return Ok(start + len),
@@ -139,6 +149,34 @@ impl Decoder {
             });
         }
         Ok(start + len)
+    }
+
+    /// Hands on the operation log that was decoded on the way, if it is one and its record holds nothing else.
+    fn carried(
+        &self,
+        start: usize,
+        outer: &RawEvent<'_>,
+        opening: &Opening,
+        carried: Unsettled<'_>,
+        visit: &mut dyn FnMut(Record<'_>),
+    ) -> bool {
+        let only = outer.family().is_none() && outer.duplicate_keys == 0 && opening.events.kind == TokenKind::Absent;
+        let Some(event) = self.alone(carried).filter(|_| only) else { return false };
+        let around = envelope(outer, opening, opening.inner);
+        let decoded = Decoded::Event(RawEvent { envelope: Some(&around), ..event });
+        visit(Record { decoded, start, consumed: outer.bytes.len() });
+        true
+    }
+
+    /// The operation log that an object is, if it is one without anything around it.
+    fn alone<'t>(&self, found: Unsettled<'t>) -> Option<RawEvent<'t>> {
+        let Unsettled { mut event, opening, .. } = found;
+        let flat = opening.topic.kind == TokenKind::Absent && opening.source.kind == TokenKind::Absent;
+        if !flat || event.family().is_none() {
+            return None;
+        }
+        opening.settle(&mut event, &self.watch);
+        Some(event)
     }
 
     /// Opens a container, if the object is one.
@@ -237,13 +275,8 @@ impl Decoder {
         if !text.starts_with(b"{") {
             return None;
         }
-        let (mut event, opening) = record::unsettled(text, 0, self.max_depth, &self.watch).ok()?;
-        let flat = opening.topic.kind == TokenKind::Absent && opening.source.kind == TokenKind::Absent;
-        if !flat || event.bytes.len() < text.len() || event.family().is_none() {
-            return None;
-        }
-        opening.settle(&mut event, &self.watch);
-        Some(event)
+        let found = record::unsettled(text, 0, self.max_depth, &self.watch, Carried::Apart).ok()?;
+        if found.event.bytes.len() < text.len() { None } else { self.alone(found) }
     }
 
     /// Every element of an array that begins at `start`; what is behind it in the frame follows.
@@ -313,7 +346,12 @@ fn envelope(outer: &RawEvent<'_>, opening: &Opening, inner: Token) -> Envelope {
     json.extend_from_slice(b"null");
     json.extend_from_slice(&outer.bytes[end..]);
     let text = |token| outer.text_of(token).map(std::borrow::Cow::into_owned);
-    Envelope { json, topic: text(opening.topic), source: text(opening.source) }
+    // Of what else may hold an event the strings were not looked through yet.
+    let mut others = [opening.inner, opening.data, opening.message].into_iter().filter(|other| *other != inner);
+    let is_plain = outer.secrets.is_empty()
+        && outer.secret_texts.is_empty()
+        && others.all(|other| other.kind == TokenKind::Absent);
+    Envelope { json, is_plain, topic: text(opening.topic), source: text(opening.source) }
 }
 
 #[cfg(test)]

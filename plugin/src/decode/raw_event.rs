@@ -35,6 +35,8 @@ impl Family {
 pub struct Envelope {
     /// The record with `null` in the event's place; empty where there was none.
     pub json: Vec<u8>,
+    /// Whether it was found to hold no secret, so that nobody need look through it again.
+    pub is_plain: bool,
     /// `__topic__` of a Log Service record.
     pub topic: Option<String>,
     /// `__source__` of a Log Service record.

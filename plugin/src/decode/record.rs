@@ -1,34 +1,12 @@
 //! Decodes one JSON object: lifts the known fields in one pass and notes the keys that open a container.
 //!
-//! Which key fills which column is the one table here. Unknown keys are passed over, checked for watched keys, and
-//! stay in the raw event.
+//! Unknown keys are passed over, checked for watched keys, and stay in the raw event.
 
+use super::key::{Key, in_identity, in_insight, named, top_level};
 use super::raw_event::RawEvent;
 use super::scan::{Problem, ScanError, Scanner, Token, TokenKind, Unwatched, Watch};
 use super::secrets::{Secrets, WatchList};
-use super::text::unescape;
 use crate::event::columns::Column;
-
-/// What a key means at the place where it stands.
-#[derive(Clone, Copy)]
-enum Key {
-    Lift(Column),
-    UserIdentity,
-    Insight,
-    Referenced,
-    Parameters,
-    Logstore,
-    Seal,
-    Inner,
-    Data,
-    Message,
-    Events,
-    Topic,
-    Source,
-    /// A free-form member that every event may have; the number tells them apart.
-    Free(u8),
-    Other,
-}
 
 /// Keys of a record that are no field of an event but open a container.
 #[derive(Debug, Default, Clone, Copy)]
@@ -45,138 +23,6 @@ pub(super) struct Opening {
     pub topic: Token,
     /// `__source__`.
     pub source: Token,
-}
-
-/// By length first: comparing a key with every name in turn would cost more than the rest of decoding.
-fn top_level(key: &[u8]) -> Key {
-    use Column as C;
-    match key.len() {
-        4 => match key {
-            b"data" => Key::Data,
-            _ => Key::Other,
-        },
-        5 => match key {
-            b"vpcId" => Key::Lift(C::VpcId),
-            b"event" => Key::Inner,
-            _ => Key::Other,
-        },
-        6 => match key {
-            b"Events" => Key::Events,
-            _ => Key::Other,
-        },
-        7 => match key {
-            b"eventId" | b"EventID" => Key::Lift(C::EventId),
-            b"eventRW" => Key::Lift(C::EventRw),
-            b"it_seal" => Key::Seal,
-            b"message" => Key::Message,
-            _ => Key::Other,
-        },
-        8 => match key {
-            b"isGlobal" => Key::Lift(C::IsGlobal),
-            _ => Key::Other,
-        },
-        9 => match key {
-            b"eventTime" | b"EventTime" => Key::Lift(C::EventTime),
-            b"eventName" | b"EventName" => Key::Lift(C::EventName),
-            b"eventType" | b"EventType" => Key::Lift(C::EventType),
-            b"acsRegion" => Key::Lift(C::AcsRegion),
-            b"requestId" => Key::Lift(C::RequestId),
-            b"userAgent" => Key::Lift(C::UserAgent),
-            b"errorCode" => Key::Lift(C::ErrorCode),
-            b"__topic__" => Key::Topic,
-            _ => Key::Other,
-        },
-        10 => match key {
-            b"apiVersion" => Key::Lift(C::ApiVersion),
-            b"EmployeeID" => Key::Lift(C::EmployeeId),
-            b"ResourceID" => Key::Lift(C::ResourceId),
-            b"EventLevel" => Key::Lift(C::EventLevel),
-            b"__source__" => Key::Source,
-            _ => Key::Other,
-        },
-        11 => match key {
-            b"eventSource" => Key::Lift(C::EventSource),
-            b"serviceName" => Key::Lift(C::ServiceName),
-            b"EventMethod" => Key::Lift(C::EventMethod),
-            _ => Key::Other,
-        },
-        12 => match key {
-            b"eventVersion" | b"EventVersion" => Key::Lift(C::EventVersion),
-            b"errorMessage" => Key::Lift(C::ErrorMessage),
-            b"resourceType" | b"ResourceType" => Key::Lift(C::ResourceType),
-            b"resourceName" => Key::Lift(C::ResourceName),
-            b"EventProduct" => Key::Lift(C::EventProduct),
-            b"userIdentity" => Key::UserIdentity,
-            b"__logstore__" => Key::Logstore,
-            _ => Key::Other,
-        },
-        13 => match key {
-            b"eventCategory" => Key::Lift(C::EventCategory),
-            b"sharedEventId" => Key::Lift(C::SharedEventId),
-            b"EventLocation" => Key::Lift(C::EventLocation),
-            _ => Key::Other,
-        },
-        14 => match key {
-            b"insightDetails" => Key::Insight,
-            _ => Key::Other,
-        },
-        15 => match key {
-            b"eventAttributes" => Key::Free(4),
-            b"sourceIpAddress" => Key::Lift(C::SourceIpAddress),
-            b"ResourceOwnerID" => Key::Lift(C::ResourceOwnerId),
-            _ => Key::Other,
-        },
-        16 => match key {
-            b"responseElements" => Key::Free(0),
-            b"EventDescription" => Key::Lift(C::EventDescription),
-            b"ResourceRegionID" => Key::Lift(C::ResourceRegionId),
-            _ => Key::Other,
-        },
-        17 => match key {
-            b"addionalEventData" => Key::Free(3),
-            b"requestParameters" => Key::Parameters,
-            _ => Key::Other,
-        },
-        18 => match key {
-            b"recipientAccountId" => Key::Lift(C::RecipientAccountId),
-            b"referenceResources" => Key::Referenced,
-            _ => Key::Other,
-        },
-        19 => match key {
-            b"additionalEventData" => Key::Free(2),
-            b"referencedResources" => Key::Referenced,
-            _ => Key::Other,
-        },
-        21 => match key {
-            b"EventAdditionalDetail" => Key::Lift(C::EventAdditionalDetail),
-            _ => Key::Other,
-        },
-        20 => match key {
-            b"requestParameterJson" => Key::Free(1),
-            _ => Key::Other,
-        },
-        _ => Key::Other,
-    }
-}
-
-fn in_identity(key: &[u8]) -> Option<Column> {
-    Some(match key {
-        b"type" => Column::IdentityType,
-        b"principalId" => Column::PrincipalId,
-        b"accountId" => Column::AccountId,
-        b"accessKeyId" => Column::AccessKeyId,
-        b"userName" => Column::UserName,
-        _ => return None,
-    })
-}
-
-fn in_insight(key: &[u8]) -> Option<Column> {
-    Some(match key {
-        b"insightType" => Column::InsightType,
-        b"insightObject" | b"sourceIpAddress" => Column::InsightObject,
-        b"state" => Column::InsightState,
-        _ => return None,
-    })
 }
 
 impl Opening {
@@ -204,9 +50,27 @@ pub(super) fn object<'a>(
     max_depth: usize,
     watch: &WatchList,
 ) -> Result<RawEvent<'a>, ScanError> {
-    let (mut event, opening) = unsettled(text, start, max_depth, watch)?;
+    let Unsettled { mut event, opening, .. } = unsettled(text, start, max_depth, watch, Carried::Apart)?;
     opening.settle(&mut event, watch);
     Ok(event)
+}
+
+/// An object in whose strings nobody has looked for watched keys: [`Opening::settle`] has to follow, unless what one of
+/// them holds is taken in its place.
+pub(super) struct Unsettled<'a> {
+    pub event: RawEvent<'a>,
+    pub opening: Opening,
+    /// The object under `event`, decoded on the way; then nobody has looked for watched keys in it for the object around.
+    pub carried: Option<Box<Unsettled<'a>>>,
+}
+
+/// What becomes of an object under `event`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// It is decoded on the way, because it is the event more often than not.
+    Along,
+    /// It is passed over, and looked through for watched keys.
+    Apart,
 }
 
 /// The same, but nobody has looked for watched keys in the strings that may hold an event: when one does, it is
@@ -216,7 +80,8 @@ pub(super) fn unsettled<'a>(
     start: usize,
     max_depth: usize,
     watch: &WatchList,
-) -> Result<(RawEvent<'a>, Opening), ScanError> {
+    carried: Carried,
+) -> Result<Unsettled<'a>, ScanError> {
     let text = &text[start..];
     let mut event = RawEvent::new(text);
     let mut opening = Opening::default();
@@ -226,6 +91,8 @@ pub(super) fn unsettled<'a>(
         duplicates: 0,
         free_seen: 0,
         unknown: Vec::new(),
+        along: (carried == Carried::Along).then_some((max_depth, watch)),
+        carried: None,
     };
     walk.members(|walk, key| {
         if walk.watched(text, key)? {
@@ -238,7 +105,7 @@ pub(super) fn unsettled<'a>(
     event.duplicate_keys = walk.duplicates;
     event.secrets = walk.secrets.values;
     event.secret_texts = walk.secrets.texts;
-    Ok((event, opening))
+    Ok(Unsettled { event, opening, carried: walk.carried })
 }
 
 struct Walk<'a, 'w> {
@@ -248,9 +115,12 @@ struct Walk<'a, 'w> {
     /// Which free-form members were seen, one bit each.
     free_seen: u8,
     unknown: Vec<&'a [u8]>,
+    /// With which depth and names an object under `event` is decoded on the way, if it is.
+    along: Option<(usize, &'w WatchList)>,
+    carried: Option<Box<Unsettled<'a>>>,
 }
 
-impl<'a> Walk<'a, '_> {
+impl<'a, 'w> Walk<'a, 'w> {
     /// Walks the members of the object at the scanner.
     #[inline(always)]
     fn members(&mut self, mut each: impl FnMut(&mut Self, Token) -> Result<(), ScanError>) -> Result<(), ScanError> {
@@ -286,7 +156,7 @@ impl<'a> Walk<'a, '_> {
             Key::Parameters => &mut event.parameters,
             Key::Logstore => &mut event.logstore,
             Key::Seal => &mut event.seal,
-            Key::Inner => return self.carrier(event.bytes, &mut opening.inner),
+            Key::Inner => return self.inner(event.bytes, &mut opening.inner),
             Key::Data => return self.carrier(event.bytes, &mut opening.data),
             Key::Message => return self.carrier(event.bytes, &mut opening.message),
             Key::Events => &mut opening.events,
@@ -297,6 +167,19 @@ impl<'a> Walk<'a, '_> {
         };
         self.duplicates += u32::from(place.kind != TokenKind::Absent);
         *place = self.scanner.value(1, &mut self.secrets)?;
+        Ok(())
+    }
+
+    /// What stands under `event`.
+    fn inner(&mut self, text: &'a [u8], place: &mut Token) -> Result<(), ScanError> {
+        let along = self.along.filter(|_| place.kind == TokenKind::Absent && self.scanner.peek() == b'{');
+        let start = self.scanner.pos;
+        let found = along
+            .and_then(|(depth, watch)| unsettled(text, start, depth.saturating_sub(1), watch, Carried::Apart).ok());
+        let Some(found) = found else { return self.carrier(text, place) };
+        self.scanner.pos = start + found.event.bytes.len();
+        *place = Token { start: start as u32, end: self.scanner.pos as u32, kind: TokenKind::Object };
+        self.carried = Some(Box::new(found));
         Ok(())
     }
 
@@ -411,14 +294,5 @@ impl<'a> Walk<'a, '_> {
             *place = value;
         }
         Ok(())
-    }
-}
-
-/// What a key means, unescaped first where it has escapes.
-#[inline(always)]
-fn named<T>(text: &[u8], key: Token, meaning: impl Fn(&[u8]) -> T) -> T {
-    match key.kind {
-        TokenKind::Escaped => meaning(unescape(key.of(text)).as_bytes()),
-        _ => meaning(key.of(text)),
     }
 }

@@ -10,13 +10,15 @@ mod encode;
 mod explain;
 mod seal;
 
+use std::borrow::Cow;
+
 use batch::{Batch, Claim, Codec, Encoding, Entry, Fault, Frame, Routed};
 use carrier::Carried;
 use config::{Config, Diagnostic};
 use encode::Context;
 
 use crate::classify::{Event, classify};
-use crate::decode::raw_event::RawEvent;
+use crate::decode::raw_event::{Envelope, RawEvent};
 use crate::decode::{Decoded, Decoder, Record};
 use crate::event::columns::Column;
 use crate::event::row::RowWriter;
@@ -240,7 +242,7 @@ impl Transform {
 
     fn routed(&self, event: &Event<'_>, place: Place<'_>, sealed: bool, redacted: u32, out: &mut Output) {
         let (route, detail) = self.router.route(event, place.batch.provenance, sealed);
-        let envelope = event.raw.envelope.and_then(|e| self.masked_envelope(&e.json));
+        let envelope = event.raw.envelope.and_then(|envelope| self.masked_envelope(envelope));
         let context = Context {
             source: place.batch.source,
             origin: place.batch.origin,
@@ -271,12 +273,13 @@ impl Transform {
     }
 
     /// The record around an event is stored too, so its secrets are masked too.
-    fn masked_envelope(&self, json: &[u8]) -> Option<Vec<u8>> {
-        if json.is_empty() {
-            return None;
+    fn masked_envelope<'e>(&self, envelope: &'e Envelope) -> Option<Cow<'e, [u8]>> {
+        if envelope.is_plain || envelope.json.is_empty() {
+            return (!envelope.json.is_empty()).then_some(Cow::Borrowed(&envelope.json));
         }
-        let raw = self.decoder.again_watched(json)?;
-        Some(self.redactor.redact(&raw).map_or_else(|| json.to_vec(), |(masked, _)| masked))
+        let raw = self.decoder.again_watched(&envelope.json)?;
+        let masked = self.redactor.redact(&raw).map(|(masked, _)| Cow::Owned(masked));
+        Some(masked.unwrap_or(Cow::Borrowed(&envelope.json)))
     }
 }
 

@@ -14,6 +14,7 @@ mod answers;
 pub mod config;
 mod drain;
 pub mod group;
+mod line;
 pub mod page;
 pub mod position;
 pub mod protobuf;

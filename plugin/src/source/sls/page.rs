@@ -1,16 +1,15 @@
 //! One answer to PullLogs: its headers checked before anything is allocated, its body decompressed within them, its
 //! logs written as lines of JSON a piece at a time.
 //!
-//! A line has the form in which Log Service records are exported and which `decode` opens: `__time__`, `__topic__`,
-//! `__source__`, `__tag__:…` and the contents. What cannot be read as a log goes out as it is, in faulty frames. Text
-//! that is not UTF-8 goes out as it is too, and decoding puts it into quarantine with every byte.
+//! What cannot be read as a log goes out as it is, in faulty frames. Text that is not UTF-8 goes out as it is too, and
+//! decoding puts it into quarantine with every byte.
 
 use ruzstd::decoding::FrameDecoder;
 
 use super::config::Compression;
-use super::protobuf::{Broken, Fields, Value, pair};
+use super::line::{NoLine, common, line};
+use super::protobuf::{Broken, Fields, Value};
 use super::wire;
-use crate::event::{write_json_bytes, write_json_integer};
 use crate::source::framer::Cut;
 use crate::source::http::{Pair, Response, header};
 use crate::source::position::Head;
@@ -18,11 +17,6 @@ use crate::transform::batch::{Fault, Frame};
 
 /// Most log groups of a page.
 const MOST_GROUPS: u32 = 1000;
-/// A group whose lines would be so many times longer than itself is no group but a bomb, and goes out as it is.
-const MOST_GROWTH: usize = 32;
-/// Growth below this many bytes is no bomb.
-const GROWTH_FLOOR: usize = 1 << 20;
-
 /// Why an answer is no page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoPage {
@@ -161,18 +155,6 @@ fn index(raw: &[u8], count: u32) -> Result<Vec<(u32, u32)>, String> {
         return Err(format!("x-log-count says {count} log groups, {} came", groups.len()));
     }
     Ok(groups)
-}
-
-/// Why a log does not become a line.
-enum NoLine {
-    Broken,
-    TooLong,
-}
-
-impl From<Broken> for NoLine {
-    fn from(_: Broken) -> Self {
-        Self::Broken
-    }
 }
 
 /// A page on its way out.
@@ -326,89 +308,4 @@ fn framed(cut: &mut Cut, from: usize, fault: Option<Fault>, offset: &mut u64) {
     cut.frames.push(Frame { end, offset: *offset, fault });
     cut.covered += len;
     *offset += len;
-}
-
-/// Walks a group once: the members that all its lines have, as JSON, each behind a comma.
-fn common(group: &[u8]) -> Result<Vec<u8>, Broken> {
-    let (mut topic, mut source): (&[u8], &[u8]) = (b"", b"");
-    let (mut tags, mut logs) = (Vec::new(), 0usize);
-    let mut fields = Fields::new(group);
-    while let Some((number, value)) = fields.field()? {
-        match (number, value) {
-            (1, Value::Bytes(_)) => logs += 1,
-            (3, Value::Bytes(text)) => topic = text,
-            (4, Value::Bytes(text)) => source = text,
-            (6, Value::Bytes(tag)) => {
-                let (key, value) = pair(tag)?;
-                member(&mut tags, b"__tag__:", key, value);
-            }
-            (1 | 3 | 4 | 6, _) => return Err(Broken),
-            _ => {}
-        }
-    }
-    let mut prefix = Vec::with_capacity(tags.len() + topic.len() + source.len() + 40);
-    member(&mut prefix, b"", b"__topic__", topic);
-    member(&mut prefix, b"", b"__source__", source);
-    prefix.extend_from_slice(&tags);
-    let grown = prefix.len().saturating_mul(logs);
-    if grown > GROWTH_FLOOR && grown / MOST_GROWTH > group.len() { Err(Broken) } else { Ok(prefix) }
-}
-
-fn member(out: &mut Vec<u8>, before: &[u8], key: &[u8], value: &[u8]) {
-    out.push(b',');
-    if before.is_empty() {
-        write_json_bytes(out, key);
-    } else {
-        write_json_bytes(out, &[before, key].concat());
-    }
-    out.push(b':');
-    write_json_bytes(out, value);
-}
-
-/// How long a text becomes in JSON. Of short ones the length alone counts: they cannot cost much.
-fn grown(text: &[u8]) -> usize {
-    const SHORT: usize = 4096;
-    if text.len() < SHORT {
-        return text.len();
-    }
-    let escaped =
-        text.iter().filter(|b| **b < 0x20).count() * 5 + text.iter().filter(|b| matches!(b, b'"' | b'\\')).count();
-    text.len() + escaped
-}
-
-/// Writes a log as a line and gives its time in seconds.
-fn line(out: &mut Vec<u8>, prefix: &[u8], log: &[u8], most: usize) -> Result<u32, NoLine> {
-    let from = out.len();
-    let (mut seconds, mut nanos) = (None, None);
-    // The time stands first in a log as the service writes it; where it does not, it is looked for.
-    let mut fields = Fields::new(log);
-    while let Some((number, value)) = fields.field()? {
-        match (number, value) {
-            (1, Value::Number(value)) => seconds = Some(u32::try_from(value).map_err(|_| NoLine::Broken)?),
-            (4, Value::Four(value)) => nanos = Some(value),
-            (1 | 4, _) => return Err(NoLine::Broken),
-            _ => {}
-        }
-    }
-    let seconds = seconds.ok_or(NoLine::Broken)?;
-    out.extend_from_slice(b"{\"__time__\":");
-    write_json_integer(out, i64::from(seconds));
-    if let Some(nanos) = nanos {
-        out.extend_from_slice(b",\"__time_ns_part__\":");
-        write_json_integer(out, i64::from(nanos));
-    }
-    out.extend_from_slice(prefix);
-    let mut fields = Fields::new(log);
-    while let Some((number, value)) = fields.field()? {
-        if number == 2 {
-            let Value::Bytes(content) = value else { return Err(NoLine::Broken) };
-            let (key, value) = pair(content)?;
-            if out.len() - from + grown(key) + grown(value) > most {
-                return Err(NoLine::TooLong);
-            }
-            member(out, b"", key, value);
-        }
-    }
-    out.extend_from_slice(b"}\n");
-    if out.len() - from > most.saturating_add(2) { Err(NoLine::TooLong) } else { Ok(seconds) }
 }

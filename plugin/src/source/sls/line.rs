@@ -1,0 +1,129 @@
+//! One log of a page as a line of JSON, in the form in which Log Service records are exported and which `decode` opens:
+//! `__time__`, `__topic__`, `__source__`, `__tag__:…` and the contents.
+//! It must never change a byte of a content, and never write a line that is longer than asked for.
+
+use super::protobuf::{Broken, Fields, Value, pair};
+use crate::decode::scan::{Scanner, Unwatched};
+use crate::event::{write_json_bytes, write_json_integer};
+
+/// A group whose lines would be so many times longer than itself is no group but a bomb, and goes out as it is.
+const MOST_GROWTH: usize = 32;
+/// Growth below this many bytes is no bomb.
+const GROWTH_FLOOR: usize = 1 << 20;
+
+/// How the common members of a group begin whose topic is one of ActionTrail's.
+const ACTIONTRAIL: &[u8] = b",\"__topic__\":\"actiontrail_";
+/// The content that holds the event there. It goes out as the object it is rather than as text that says it: escaping it,
+/// and taking that off again, was a seventh of all work.
+const EVENT: &[u8] = b"event";
+/// Nesting that an event has at the most to go out as an object; far from what decoding allows.
+const EVENT_DEPTH: usize = 16;
+
+/// Why a log does not become a line.
+pub(super) enum NoLine {
+    Broken,
+    TooLong,
+}
+
+impl From<Broken> for NoLine {
+    fn from(_: Broken) -> Self {
+        Self::Broken
+    }
+}
+
+/// Walks a group once: the members that all its lines have, as JSON, each behind a comma.
+pub(super) fn common(group: &[u8]) -> Result<Vec<u8>, Broken> {
+    let (mut topic, mut source): (&[u8], &[u8]) = (b"", b"");
+    let (mut tags, mut logs) = (Vec::new(), 0usize);
+    let mut fields = Fields::new(group);
+    while let Some((number, value)) = fields.field()? {
+        match (number, value) {
+            (1, Value::Bytes(_)) => logs += 1,
+            (3, Value::Bytes(text)) => topic = text,
+            (4, Value::Bytes(text)) => source = text,
+            (6, Value::Bytes(tag)) => {
+                let (key, value) = pair(tag)?;
+                member(&mut tags, b"__tag__:", key, value);
+            }
+            (1 | 3 | 4 | 6, _) => return Err(Broken),
+            _ => {}
+        }
+    }
+    let mut prefix = Vec::with_capacity(tags.len() + topic.len() + source.len() + 40);
+    member(&mut prefix, b"", b"__topic__", topic);
+    member(&mut prefix, b"", b"__source__", source);
+    prefix.extend_from_slice(&tags);
+    let grown = prefix.len().saturating_mul(logs);
+    if grown > GROWTH_FLOOR && grown / MOST_GROWTH > group.len() { Err(Broken) } else { Ok(prefix) }
+}
+
+fn member(out: &mut Vec<u8>, before: &[u8], key: &[u8], value: &[u8]) {
+    out.push(b',');
+    if before.is_empty() {
+        write_json_bytes(out, key);
+    } else {
+        write_json_bytes(out, &[before, key].concat());
+    }
+    out.push(b':');
+    write_json_bytes(out, value);
+}
+
+/// How long a text becomes in JSON. Of short ones the length alone counts: they cannot cost much.
+fn grown(text: &[u8]) -> usize {
+    const SHORT: usize = 4096;
+    if text.len() < SHORT {
+        return text.len();
+    }
+    let escaped =
+        text.iter().filter(|b| **b < 0x20).count() * 5 + text.iter().filter(|b| matches!(b, b'"' | b'\\')).count();
+    text.len() + escaped
+}
+
+/// Whether a text is one JSON object and nothing else, nested no deeper than events are.
+fn is_object(text: &[u8]) -> bool {
+    let mut scanner = Scanner::new(text, 0, EVENT_DEPTH);
+    text.first() == Some(&b'{') && scanner.value(0, &mut Unwatched).is_ok() && scanner.pos == text.len()
+}
+
+/// Writes a log as a line and gives its time in seconds.
+pub(super) fn line(out: &mut Vec<u8>, prefix: &[u8], log: &[u8], most: usize) -> Result<u32, NoLine> {
+    let from = out.len();
+    let (mut seconds, mut nanos) = (None, None);
+    // The time stands first in a log as the service writes it; where it does not, it is looked for.
+    let mut fields = Fields::new(log);
+    while let Some((number, value)) = fields.field()? {
+        match (number, value) {
+            (1, Value::Number(value)) => seconds = Some(u32::try_from(value).map_err(|_| NoLine::Broken)?),
+            (4, Value::Four(value)) => nanos = Some(value),
+            (1 | 4, _) => return Err(NoLine::Broken),
+            _ => {}
+        }
+    }
+    let seconds = seconds.ok_or(NoLine::Broken)?;
+    let actiontrail = prefix.starts_with(ACTIONTRAIL);
+    out.extend_from_slice(b"{\"__time__\":");
+    write_json_integer(out, i64::from(seconds));
+    if let Some(nanos) = nanos {
+        out.extend_from_slice(b",\"__time_ns_part__\":");
+        write_json_integer(out, i64::from(nanos));
+    }
+    out.extend_from_slice(prefix);
+    let mut fields = Fields::new(log);
+    while let Some((number, value)) = fields.field()? {
+        if number == 2 {
+            let Value::Bytes(content) = value else { return Err(NoLine::Broken) };
+            let (key, value) = pair(content)?;
+            if out.len() - from + grown(key) + grown(value) > most {
+                return Err(NoLine::TooLong);
+            }
+            if key == EVENT && actiontrail && is_object(value) {
+                out.extend_from_slice(b",\"event\":");
+                out.extend_from_slice(value);
+            } else {
+                member(out, b"", key, value);
+            }
+        }
+    }
+    out.extend_from_slice(b"}\n");
+    if out.len() - from > most.saturating_add(2) { Err(NoLine::TooLong) } else { Ok(seconds) }
+}
