@@ -35,7 +35,10 @@ fn ids(from: usize, count: usize) -> Vec<String> {
 /// The event id of a line; `None` where it is none.
 fn id_of(line: &[u8]) -> Option<String> {
     let line: serde_json::Value = serde_json::from_slice(line).ok()?;
-    let event: serde_json::Value = serde_json::from_str(line["event"].as_str()?).ok()?;
+    let event = match &line["event"] {
+        serde_json::Value::String(text) => serde_json::from_str(text).ok()?,
+        event => event.clone(),
+    };
     Some(event["eventId"].as_str()?.to_owned())
 }
 

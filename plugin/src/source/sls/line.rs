@@ -127,3 +127,52 @@ pub(super) fn line(out: &mut Vec<u8>, prefix: &[u8], log: &[u8], most: usize) ->
     out.extend_from_slice(b"}\n");
     if out.len() - from > most.saturating_add(2) { Err(NoLine::TooLong) } else { Ok(seconds) }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn bytes(number: u8, value: &[u8], out: &mut Vec<u8>) {
+        out.push(number << 3 | 2);
+        prost::encoding::encode_varint(value.len() as u64, out);
+        out.extend_from_slice(value);
+    }
+
+    fn told(topic: &str, contents: &[(&str, &str)]) -> String {
+        let (mut group, mut log) = (Vec::new(), vec![1 << 3, 7]);
+        bytes(3, topic.as_bytes(), &mut group);
+        for (key, value) in contents {
+            let mut content = Vec::new();
+            bytes(1, key.as_bytes(), &mut content);
+            bytes(2, value.as_bytes(), &mut content);
+            bytes(2, &content, &mut log);
+        }
+        let mut out = Vec::new();
+        assert!(matches!(line(&mut out, &common(&group).unwrap_or_default(), &log, 1 << 20), Ok(7)));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_event_of_actiontrail_goes_out_as_the_object_it_is() {
+        let event = r#"{"eventId":"A","n":[1,{"m":"x\"}"}]}"#;
+        insta::assert_snapshot!(told("actiontrail_event", &[("event", event)]), @r#"{"__time__":7,"__topic__":"actiontrail_event","__source__":"","event":{"eventId":"A","n":[1,{"m":"x\"}"}]}}"#);
+        // Elsewhere a text stays a text.
+        for (topic, key) in [("mine", "event"), ("actiontrail_event", "events")] {
+            let read: serde_json::Value = serde_json::from_str(&told(topic, &[(key, event)])).unwrap();
+            assert_eq!(read[key].as_str(), Some(event));
+        }
+    }
+
+    /// What is not one object would end its member and begin others, such as a topic of its own.
+    #[test]
+    fn no_content_becomes_a_member_of_its_record() {
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(17), "}".repeat(17));
+        let forged = r#"{},"__topic__":"forged","x":{}"#;
+        for text in [forged, "{}}", "{} ", " {}", "{\"a\":01}", "{", "[]", "1", "", "{}{}", &deep] {
+            let line = told("actiontrail_event", &[("event", text)]);
+            let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!((read["event"].as_str(), read["__topic__"].as_str()), (Some(text), Some("actiontrail_event")));
+        }
+    }
+}
