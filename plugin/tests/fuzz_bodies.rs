@@ -21,7 +21,7 @@ use innertrail_plugin::source::reader::{Progress, Reader};
 use innertrail_plugin::source::sls::page::{Answer, Portion};
 use innertrail_plugin::source::{Action, File, Outcome, Session, object_name};
 use innertrail_plugin::transform::Transform;
-use innertrail_plugin::transform::batch::{Batch, Codec, Encoding, Frame};
+use innertrail_plugin::transform::batch::{Batch, Codec, Encoding, Frame, Routed};
 
 /// A body and its name.
 pub type Body = (&'static str, fn(&[u8]));
@@ -89,6 +89,12 @@ pub fn transform(data: &[u8]) {
         begin = end;
     }
     assert_eq!(begin, routed.data.len());
+    // Frames of which rows are made are decoded, and of those that go on as they are not all: each comes to the same.
+    let told = |routed: Routed| {
+        let entries: Vec<_> = routed.entries.iter().map(|e| (e.route, e.consumed)).collect();
+        (entries, routed.framing_bytes, routed.duplicate_keys, routed.redacted)
+    };
+    assert_eq!(told(rooms.run(&batch, Encoding::Verbatim)), told(rooms.run(&batch, Encoding::Row)));
     rooms.claims(&batch);
     assert!(serde_json::from_str::<serde::de::IgnoredAny>(&rooms.explain(&batch)).is_ok());
 }

@@ -5,6 +5,7 @@
 //! byte: what is no record comes out as [`Decoded::Bad`] with the place where it went wrong.
 
 mod key;
+pub(crate) mod may_hold;
 pub mod raw_event;
 mod record;
 pub mod scan;
@@ -222,6 +223,10 @@ impl Decoder {
         opens: u8,
         visit: &mut dyn FnMut(Record<'_>),
     ) -> Inner {
+        // A Log Service record is looked through in any case: it may be one whose event is damaged.
+        if opening.topic.kind == TokenKind::Absent && !may_hold::may_hold_log(inner.of(outer.bytes)) {
+            return Inner::Nothing;
+        }
         let text = match inner.kind {
             TokenKind::Object => inner.of(outer.bytes).to_vec(),
             TokenKind::Plain | TokenKind::Escaped => unescape(inner.of(outer.bytes)).into_bytes(),

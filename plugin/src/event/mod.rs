@@ -7,7 +7,7 @@ mod proto;
 pub(crate) mod special;
 
 #[cfg(test)]
-mod strategies;
+pub(crate) mod strategies;
 
 pub mod columns;
 pub mod json;

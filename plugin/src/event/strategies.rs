@@ -19,7 +19,7 @@ fn leaf() -> impl Strategy<Value = Value> {
 }
 
 /// A value of up to four levels.
-pub(super) fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     leaf().prop_recursive(4, 32, 4, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
@@ -48,7 +48,7 @@ fn metadata() -> impl Strategy<Value = Metadata> {
 }
 
 /// An event with an object root and any metadata.
-pub(super) fn event() -> impl Strategy<Value = LogEvent> {
+pub(crate) fn event() -> impl Strategy<Value = LogEvent> {
     let fields = proptest::collection::btree_map(".{0,6}", value(), 0..5);
     (fields, metadata()).prop_map(|(fields, metadata)| LogEvent { metadata, ..LogEvent::from_fields(fields) })
 }

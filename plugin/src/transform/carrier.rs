@@ -8,6 +8,7 @@ use crate::event::native::{self, Frame as NativeFrame};
 use crate::event::{LogEvent, NestingLimit, json, native_json};
 
 use super::batch::Codec;
+use super::walk;
 
 /// What a frame of an agent's encoding holds.
 pub(super) enum Carried<'a> {
@@ -57,6 +58,10 @@ fn log_of(element: &[u8], max_depth: usize) -> Option<Token> {
 }
 
 fn from_native(frame: &[u8]) -> Carried<'_> {
+    // Nearly every frame is walked through without building a value of it; what that gives up on is decoded.
+    if let Some(json) = walk::json(frame) {
+        return Carried::Events(vec![(json.into(), frame.into())]);
+    }
     match native::decode(frame) {
         Err(error) => Carried::Unreadable(error.to_string()),
         Ok(NativeFrame::NotLog(_)) => Carried::NotLogs,

@@ -102,6 +102,12 @@ fn around(row: &mut RowWriter, envelope: &crate::decode::raw_event::Envelope, co
 pub(super) fn native_json(event: &Event<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"log\":{\"event\":");
     write_json_string(out, event.raw.bytes);
+    beside(event, out);
+    out.extend_from_slice(b"}}");
+}
+
+/// The members that [`native_json`] writes beside the raw event, a comma in front of each.
+pub(super) fn beside(event: &Event<'_>, out: &mut Vec<u8>) {
     for column in &ALL[..LIFTED] {
         let token = event.raw.token(*column);
         if token.kind != TokenKind::Absent {
@@ -117,7 +123,6 @@ pub(super) fn native_json(event: &Event<'_>, out: &mut Vec<u8>) {
         write_json_timestamp(out, time.div_euclid(1_000_000), nanos);
     }
     normalised(event, out);
-    out.extend_from_slice(b"}}");
 }
 
 fn normalised(event: &Event<'_>, out: &mut Vec<u8>) {

@@ -8,7 +8,9 @@ mod carrier;
 pub mod config;
 mod encode;
 mod explain;
+mod ordinary;
 mod seal;
+mod walk;
 
 use std::borrow::Cow;
 
@@ -90,13 +92,32 @@ impl Transform {
     pub fn claims(&self, batch: &Batch<'_>) -> Vec<Claim> {
         let mut claims = Vec::new();
         let mut seen = 0;
-        self.each(batch, &mut |_, record| {
-            if let Decoded::Event(event) = &record.decoded {
-                claims.extend(seal::claim(event, seen));
-                seen += 1;
+        for (frame, bytes) in batch.pieces().filter(|(frame, _)| frame.fault.is_none()) {
+            match self.quick_claim(batch.codec, bytes, seen) {
+                Some(claim) => {
+                    claims.extend(claim);
+                    seen += 1;
+                }
+                None => self.records(batch, frame, bytes, &mut |_, record| {
+                    if let Decoded::Event(event) = &record.decoded {
+                        claims.extend(seal::claim(event, seen));
+                        seen += 1;
+                    }
+                }),
             }
-        });
+        }
         claims
+    }
+
+    /// What the one event of a frame claims, where that can be seen without decoding it.
+    fn quick_claim(&self, codec: Codec, bytes: &[u8], seen: u32) -> Option<Option<Claim>> {
+        if codec != Codec::Native {
+            return None;
+        }
+        if memchr::memmem::find(bytes, b"it_seal").is_some() {
+            return seal::claim_of_native(bytes, &self.decoder, seen);
+        }
+        self.is_ordinary(codec, bytes).then_some(None)
     }
 
     /// Tells the way of every record of the batch, room by room, as a JSON array.
@@ -114,13 +135,18 @@ impl Transform {
     /// Every record of every frame that can be read, without routing it.
     fn each(&self, batch: &Batch<'_>, visit: &mut dyn FnMut(Place<'_>, Record<'_>)) {
         for (frame, bytes) in batch.pieces().filter(|(frame, _)| frame.fault.is_none()) {
-            let Carried::Events(events) = carrier::open(batch.codec, bytes, self.decoder.max_depth) else { continue };
-            for (json, verbatim) in events {
-                self.decoder.frame(&json, &mut |record| {
-                    let offset = frame.offset + record.start as u64;
-                    visit(Place { batch, offset, consumed: record.consumed, verbatim: &verbatim }, record);
-                });
-            }
+            self.records(batch, frame, bytes, visit);
+        }
+    }
+
+    /// Every record of one frame.
+    fn records(&self, batch: &Batch<'_>, frame: Frame, bytes: &[u8], visit: &mut dyn FnMut(Place<'_>, Record<'_>)) {
+        let Carried::Events(events) = carrier::open(batch.codec, bytes, self.decoder.max_depth) else { return };
+        for (json, verbatim) in events {
+            self.decoder.frame(&json, &mut |record| {
+                let offset = frame.offset + record.start as u64;
+                visit(Place { batch, offset, consumed: record.consumed, verbatim: &verbatim }, record);
+            });
         }
     }
 
@@ -135,6 +161,21 @@ impl Transform {
         if matches!(batch.codec, Codec::ActionTrail | Codec::Json) {
             return self.json(batch, frame, bytes, out);
         }
+        if out.encoding == Encoding::Verbatim && self.is_ordinary(batch.codec, bytes) {
+            out.seen += 1;
+            return out.bytes(whole, bytes, Route::Passthrough, "");
+        }
+        self.decoded(batch, frame, bytes, out);
+    }
+
+    /// Whether a frame can be seen to be one ordinary log without decoding it. It counts as one event.
+    fn is_ordinary(&self, codec: Codec, bytes: &[u8]) -> bool {
+        codec == Codec::Native && ordinary::is_ordinary(bytes, self.decoder.max_depth)
+    }
+
+    /// A frame of an agent's encoding, taken apart.
+    fn decoded(&self, batch: &Batch<'_>, frame: Frame, bytes: &[u8], out: &mut Output) {
+        let whole = Place { batch, offset: frame.offset, consumed: bytes.len(), verbatim: bytes };
         match carrier::open(batch.codec, bytes, self.decoder.max_depth) {
             Carried::NotLogs => out.bytes(whole, bytes, Route::Passthrough, ""),
             Carried::Unreadable(detail) => {
