@@ -398,6 +398,19 @@ fn more_questions_at_a_time_than_allowed_are_refused_and_the_room_comes_back() {
     assert_eq!(searches.searching.load(Ordering::Acquire), 0);
 }
 
+/// A question may have 64 KiB, a header may not.
+#[test]
+fn a_long_question_is_whole_in_a_body_and_cut_in_a_header() {
+    let (searches, _) = searches(ten());
+    let query = "\u{e9}\"\n".repeat(16 * 1024);
+    let found = body(&v3(&searches, json!({"from": 1, "to": 2, "query": query})).unwrap());
+    assert_eq!(found["meta"]["whereQuery"], query.trim());
+    let answer = searches.logs_v1(&call(&[("from", "1"), ("to", "2"), ("query", &query)], ""), Store::Log).unwrap();
+    assert!(header(&answer, "x-log-where-query").unwrap().starts_with("%C3%A9\"%0A"));
+    assert_eq!(header(&answer, "x-log-query-info"), None);
+    assert!(answer.headers.iter().all(|(_, value)| value.len() <= 2_048));
+}
+
 /// A field that is worked out must not be one that a record brought along.
 #[test]
 fn no_field_of_a_record_takes_the_place_of_one_that_is_worked_out() {

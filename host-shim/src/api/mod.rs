@@ -4,6 +4,7 @@
 
 mod keys;
 mod process;
+mod search;
 mod snippet;
 
 use std::path::Path;
@@ -11,9 +12,11 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use innertrail_api::auth::Keyring;
+use innertrail_api::search::{SearchLimits, Searches};
 use innertrail_api::server::{Counts, Options, Server, ServerError, Site, TlsFiles};
 use innertrail_api::{Data, DataError, DataOptions, Names, Served};
 use innertrail_logstore::consumer::Notify;
+use innertrail_query::live::LiveLimits;
 
 use crate::clock;
 use crate::config::{Api, Config};
@@ -95,7 +98,8 @@ impl ApiServer {
         let Serving { dir, keys, notify } = serving;
         let host = process::Process::new(dir, &self.region, &self.names, Box::new(post));
         let data = Data::open(dir, DataOptions { notify: Some(notify), ..DataOptions::default() })?;
-        let rooms = Arc::new(Served::new(data, None));
+        let engine = Arc::new(search::Stores::new(dir, LiveLimits::default()));
+        let rooms = Arc::new(Served::new(data, Some(Searches::new(engine, SearchLimits::default()))));
         Ok(self.server.start(Site { names: self.names.clone(), keys, rooms, host: Arc::new(host) })?)
     }
 
