@@ -5,16 +5,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::Engine;
 use crate::Error;
 use crate::search::{self, Needs, Node, Search};
-
-/// The column that the parameter `topic` of a request is compared with.
-const TOPIC: &str = "__topic__";
 
 /// Which rows are wanted, beside their time.
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +32,9 @@ impl Wanted<'_> {
                 (Some(filter), needs)
             }
         };
-        let topic = self.topic.map(|topic| match schema.field_with_name(TOPIC) {
-            Ok(_) => Expr::Column(Column::new_unqualified(TOPIC)).eq(lit(topic)),
-            Err(_) => lit(false),
+        let topic = self.topic.map(|wanted| match search::topic(schema) {
+            Some(topic) => topic.eq(lit(wanted)),
+            None => lit(false),
         });
         Ok((topic.into_iter().chain(search).reduce(Expr::and), needs))
     }

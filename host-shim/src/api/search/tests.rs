@@ -210,7 +210,7 @@ fn pages_histogram_sql_and_the_command_line_count_the_same_events() {
     assert_eq!(histogram(&searches, "*").1, 1_501);
 }
 
-/// The fields that come out are those that went in: `event` byte for byte, or the record's own fields.
+/// The fields that come out are those that went in: `event` byte for byte, and the fields of a platform event beside it.
 #[test]
 fn events_of_the_fixtures_come_as_they_were_recorded() {
     let mut place = Place::new();
@@ -239,9 +239,8 @@ fn events_of_the_fixtures_come_as_they_were_recorded() {
                     None => assert_eq!(serde_json::from_str::<Value>(text).unwrap(), *value, "{name}"),
                 }
             }
-        } else {
-            assert_eq!(log["event"], payload);
         }
+        assert_eq!(log["event"], payload);
     }
     assert!(flat > 3 && tagged > 0, "{flat} flat, {tagged} with tags");
 }
@@ -349,4 +348,28 @@ fn a_log_and_its_neighbours() {
     let context: Value = serde_json::from_slice(&answer.body).unwrap();
     let seqs: Vec<&str> = context["logs"].as_array().unwrap().iter().map(|l| l["it_seq"].as_str().unwrap()).collect();
     assert_eq!(seqs, ["27", "28", "29", "30", "31", "32"]);
+}
+
+/// An audit event from a file or from OSS has no topic of its own. It is shown under ActionTrail's, so it must be found under it.
+#[test]
+fn a_log_is_found_under_the_topic_that_it_is_shown_with() {
+    let mut place = Place::new();
+    place.append(0, 10);
+    let searches = place.searches();
+    let shown = all(&searches, "*", false);
+    let topic = shown[0]["__topic__"].as_str().unwrap();
+    assert_eq!(topic, "actiontrail_audit_event");
+    for (query, parameter, count) in [
+        (format!("__topic__:{topic}"), "", 10),
+        (format!("__topic__:\"{topic}\" and eventName:PutObject"), "", 4),
+        (format!("not __topic__:{topic}"), "", 0),
+        ("__topic__:*".to_owned(), "", 10),
+        ("*".to_owned(), topic, 10),
+        ("*".to_owned(), "other", 0),
+    ] {
+        let asked = json!({"query": query, "topic": parameter, "line": 100});
+        let found = logs(&searches, asked, Store::Log).unwrap();
+        assert_eq!(found["data"].as_array().unwrap().len(), count, "{query} {parameter}");
+    }
+    assert_eq!(own_count(&place, &format!("__topic__:{topic}")), 10);
 }
