@@ -150,7 +150,7 @@ fn allowed(call: &Call, action: &str) -> Result<(), ApiError> {
     }
     let what =
         format!("the access key {} may only read; {action} needs a key of the role consumer", call.access.key_id);
-    Err(ApiError::new(403, "AccessDenied", what))
+    Err(ApiError::denied(what))
 }
 
 fn consumer(call: &Call) -> Result<&str, ApiError> {

@@ -247,7 +247,7 @@ fn a_key_that_may_only_read_sees_groups_and_moves_none() {
     ] {
         let parameters = [("type", kind), ("consumer", "a"), ("forceSuccess", "true")];
         let refused = client.send(reader(call(method.clone(), &parameters, body)), rest);
-        assert_eq!(code(refused), (403, "AccessDenied"), "{method} {kind}");
+        assert_eq!(code(refused), (403, "PermissionDenied"), "{method} {kind}");
     }
     assert_eq!(client.send(get(&[]), &[]).unwrap().body, r#"[{"name":"g","timeout":40,"order":true}]"#);
 }
