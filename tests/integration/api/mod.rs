@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{event, innertrail, query, run};
 
+mod sdk;
+
 const LS: &str = "/logstores/innertrail_main-trail";
 const PATIENCE: Duration = Duration::from_secs(60);
 const EVENTS: usize = 20;
@@ -26,15 +28,21 @@ const SHARDS: usize = 4;
 struct Serving {
     child: Child,
     at: SocketAddr,
+    metrics: SocketAddr,
     data: PathBuf,
     told: Arc<Mutex<Vec<String>>>,
 }
 
 impl Serving {
     fn start(dir: &Path) -> Self {
+        Self::with(dir, EVENTS)
+    }
+
+    /// With so many events in its source.
+    fn with(dir: &Path, events: usize) -> Self {
         let (input, data) = (dir.join("in"), dir.join("data"));
         fs::create_dir_all(&input).unwrap();
-        let lines: String = (0..EVENTS).map(|id| event(id, "") + "\n").collect();
+        let lines: String = (0..events).map(|id| event(id, "") + "\n").collect();
         fs::write(input.join("a.jsonl"), lines).unwrap();
         let path = dir.join("innertrail.yaml");
         let yaml = format!(
@@ -53,10 +61,14 @@ impl Serving {
         let told = Arc::new(Mutex::new(Vec::new()));
         let line = lines.by_ref().inspect(|line| told.lock().unwrap().push(line.clone()));
         let line = { line }.find(|line| line.contains("the API of Log Service is on")).expect("it says where");
+        let metrics =
+            told.lock().unwrap().iter().find_map(|line| {
+                Some(line.split_once("metrics are on http://")?.1.split_once('/')?.0.parse().unwrap())
+            });
         let at = line.split("http://").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
         let more = Arc::clone(&told);
         thread::spawn(move || lines.for_each(|line| more.lock().unwrap().push(line)));
-        Self { child, at, data, told }
+        Self { child, at, metrics: metrics.expect("it says where"), data, told }
     }
 
     fn key(&self, role: &str) -> Key {
@@ -111,6 +123,14 @@ impl Serving {
             assert!(begun.elapsed() < PATIENCE, "{} {}", answer.status, answer.text());
             thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.metrics).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
     }
 
     fn journal(&self, kind: &str, count: usize) -> Vec<Value> {
