@@ -25,7 +25,7 @@ impl Engine for Stores {
     fn state(&self, store: Store) -> Result<Box<dyn State>, Refusal> {
         let live = self.0.iter().find(|(of, _)| *of == store).map(|(_, live)| live);
         let live = live.ok_or_else(|| Refusal::Failed(format!("there is no store {store}")))?;
-        Ok(Box::new(Now(live.view().map_err(refusal)?)))
+        Ok(Box::new(Now(live.view().map_err(|e| refusal(&e))?)))
     }
 }
 
@@ -38,12 +38,12 @@ impl State for Now {
     }
 
     fn question<'a>(&'a self, text: &str, topic: Option<&str>) -> Result<Box<dyn Question + 'a>, Refusal> {
-        let reading = self.0.read(text).map_err(refusal)?;
+        let reading = self.0.read(text).map_err(|e| refusal(&e))?;
         Ok(Box::new(Asked { view: &self.0, reading, topic: topic.map(str::to_owned) }))
     }
 
     fn around(&self, seq: u64, back: u64, forward: u64) -> Result<Vec<StoredRow>, Refusal> {
-        self.0.around(seq, back, forward).map_err(refusal)
+        self.0.around(seq, back, forward).map_err(|e| refusal(&e))
     }
 }
 
@@ -82,18 +82,18 @@ impl Question for Asked<'_> {
 
     fn page(&self, of: TimeRange, page: PageOf) -> Result<Page, Refusal> {
         let page = live::Page { offset: page.offset, rows: page.rows, newest_first: page.newest_first };
-        let found = self.view.page(self.wanted(), range(of), page).map_err(refusal)?;
+        let found = self.view.page(self.wanted(), range(of), page).map_err(|e| refusal(&e))?;
         Ok(Page { rows: found.rows, complete: found.complete, looked_at: found.looked_at })
     }
 
     fn counts(&self, bounds_us: &[i64]) -> Result<Counts, Refusal> {
-        let found = self.view.counts(self.wanted(), bounds_us).map_err(refusal)?;
+        let found = self.view.counts(self.wanted(), bounds_us).map_err(|e| refusal(&e))?;
         Ok(Counts { counts: found.counts, complete: found.complete })
     }
 
     fn table(&self, of: TimeRange, max_bytes: usize) -> Result<Table, Refusal> {
         let Some(sql) = &self.reading.sql else { return Ok(Table::default()) };
-        let mut result = self.view.analyse(self.wanted(), range(of), &sql.text).map_err(refusal)?;
+        let mut result = self.view.analyse(self.wanted(), range(of), &sql.text).map_err(|e| refusal(&e))?;
         let columns = result.columns().iter().map(|c| (c.name.clone(), c.type_name())).collect::<Vec<_>>();
         // On the wire each row names its columns.
         let names: usize = columns.iter().map(|(name, _)| name.len() + 8).sum();
@@ -107,7 +107,7 @@ impl Question for Asked<'_> {
                 Ok::<_, Stop>(())
             })
             .map_err(|stop| match stop {
-                Stop::Failed(error) => refusal(error),
+                Stop::Failed(error) => refusal(&error),
                 Stop::TooLarge => Refusal::TooDear(format!(
                     "the result has more than {max_bytes} bytes; select fewer columns or rows, or add LIMIT"
                 )),
@@ -129,7 +129,7 @@ impl From<Error> for Stop {
 }
 
 /// Whose fault it is.
-fn refusal(error: Error) -> Refusal {
+fn refusal(error: &Error) -> Refusal {
     let message = error.to_string();
     match error {
         Error::Search { .. } => Refusal::Search(message),

@@ -65,10 +65,10 @@ impl Grown {
         for _ in 0..rows {
             let seq = self.events.len() as u64;
             let time = NOW - 3_600 * SECOND + (seq as i64 / 3) * SECOND + (self.next() % 200) as i64 * SECOND;
-            let time = (self.next() % 20 != 0).then_some(time);
+            let time = (!self.next().is_multiple_of(20)).then_some(time);
             let name = ["PutObject", "GetObject", "DeleteBucket"][(self.next() % 3) as usize];
             let topic = [None, Some("a"), Some("a b")][(self.next() % 3) as usize];
-            let rare = if self.next() % 700 == 0 { "needle" } else { "hay" };
+            let rare = if self.next().is_multiple_of(700) { "needle" } else { "hay" };
             let text = format!(r#"{{"eventId":"e{seq}","eventName":"{name}","word":"{rare}"}}"#);
             builder.begin(text.as_bytes());
             builder.text(0, &format!("e{seq}"));

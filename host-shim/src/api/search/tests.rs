@@ -69,7 +69,7 @@ impl Place {
             builder.text(column("eventId"), &format!("event-{id:06}"));
             builder.text(column("eventName"), name);
             builder.text(column("it_family"), "audit");
-            if id % 7 != 0 {
+            if !id.is_multiple_of(7) {
                 let time = NOW - 100_000_000 + id as i64 * 1_000;
                 builder.integer(column("it_time"), time);
                 builder.integer(column("__time__"), time.div_euclid(1_000_000));
