@@ -47,11 +47,13 @@ pub enum Kind {
     KeyAdded,
     /// An access key of the API is not valid any more.
     KeyRevoked,
+    /// A consumer group of the API was made, changed, deleted or moved back.
+    GroupChanged,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Enabled,
         Self::Disabled,
         Self::RetentionChanged,
@@ -68,6 +70,7 @@ impl Kind {
         Self::Undeliverable,
         Self::KeyAdded,
         Self::KeyRevoked,
+        Self::GroupChanged,
     ];
 
     /// Its word, in `kind` and in the column `eventName`.
@@ -90,6 +93,7 @@ impl Kind {
             Self::Undeliverable => "undeliverable",
             Self::KeyAdded => "key_added",
             Self::KeyRevoked => "key_revoked",
+            Self::GroupChanged => "group_changed",
         }
     }
 }

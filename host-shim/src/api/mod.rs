@@ -96,8 +96,10 @@ impl ApiServer {
         post: impl Fn(Asked) -> bool + Send + Sync + 'static,
     ) -> Result<(), ApiStartError> {
         let Serving { dir, keys, notify } = serving;
-        let host = process::Process::new(dir, &self.region, &self.names, Box::new(post));
-        let data = Data::open(dir, DataOptions { notify: Some(notify), ..DataOptions::default() })?;
+        let post: process::Post = Arc::new(post);
+        let host = process::Process::new(dir, &self.region, &self.names, Arc::clone(&post));
+        let listener = Some(process::groups(&self.names, post));
+        let data = Data::open(dir, DataOptions { notify: Some(notify), listener, ..DataOptions::default() })?;
         let engine = Arc::new(search::Stores::new(dir, LiveLimits::default()));
         let rooms = Arc::new(Served::new(data, Some(Searches::new(engine, SearchLimits::default()))));
         Ok(self.server.start(Site { names: self.names.clone(), keys, rooms, host: Arc::new(host) })?)

@@ -4,10 +4,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use innertrail_api::attempts::{Attempt, Sum, Told};
+use innertrail_api::groups::{GroupChange, Listener};
 use innertrail_api::{ApiError, Call, Facts, Host, Names};
 use innertrail_logstore::Snapshot;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long a client waits for a longer retention to be durable.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-type Post = Box<dyn Fn(Asked) -> bool + Send + Sync>;
+pub(super) type Post = Arc<dyn Fn(Asked) -> bool + Send + Sync>;
 
 /// The process.
 pub(super) struct Process {
@@ -122,6 +123,25 @@ fn many(sum: &Sum) -> Entry {
         .with("to", rfc3339(sum.to_us))
         .with("ways", ways)
         .with("others", sum.others)
+}
+
+/// Has changes of consumer groups entered in the journal.
+pub(super) fn groups(names: &Names, post: Post) -> Listener {
+    let names = names.clone();
+    Listener::new(move |change| {
+        // A pipeline that has ended takes none.
+        let _taken = post(Asked::Enter(changed(&names, &change)));
+    })
+}
+
+fn changed(names: &Names, change: &GroupChange) -> Entry {
+    let entry = Entry::new(Kind::GroupChanged, "api", change.at_us)
+        .with("done", change.done.name())
+        .with("group", change.group.as_str())
+        .with("logstore", names.logstore(change.store))
+        .with("key", change.key_id.as_str())
+        .with("request", change.request_id.as_str());
+    if change.untold > 0 { entry.with("untold", change.untold) } else { entry }
 }
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ impl Serving {
             input.display()
         );
         fs::write(&path, yaml).unwrap();
+        Self::of(dir)
+    }
+
+    /// With the configuration that is there.
+    fn of(dir: &Path) -> Self {
+        let (path, data) = (dir.join("innertrail.yaml"), dir.join("data"));
         let mut child = innertrail(&["run", "--config", path.to_str().unwrap()])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -241,9 +247,69 @@ fn what_went_in_comes_out_of_pulls_and_consumers_share_it() {
     assert_eq!(serving.send(&store, &consumer).status, 200);
     let kept = serving.send(&get(&group, &format!("shard={shard}")), &consumer).json();
     assert_eq!((&kept[0]["checkpoint"], &kept[0]["consumer"]), (&end, &json!("a")));
+    let made = serving.journal("group_changed", 1);
+    assert_eq!(
+        (&made[0]["done"], &made[0]["group"], &made[0]["logstore"], &made[0]["key"]),
+        (&json!("created"), &json!("siem"), &json!("innertrail_main-trail"), &json!(consumer.id))
+    );
     let folder = serving.data.join("consumers/sls");
     assert!(folder.join("log/siem.json").is_file());
 
+    serving.ends_with_connections_open();
+}
+
+#[test]
+fn searches_of_both_versions_histograms_and_sql_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    let serving = Serving::start(dir.path());
+    let reader = serving.key("reader");
+    // 2026-11-01 and three weeks later.
+    let (from, to) = (1_793_491_200, 1_795_305_600);
+    let range = format!("from={from}&to={to}");
+    let histogram = get(LS, &format!("type=histogram&{range}&query=eventName: PutBucketAcl"));
+    let counts = serving.until(&histogram, &reader, |answer| answer.header("x-log-count") == EVENTS.to_string());
+    assert_eq!(counts.header("x-log-progress"), "Complete");
+    let sum: u64 = counts.json().as_array().unwrap().iter().map(|piece| piece["count"].as_u64().unwrap()).sum();
+    assert_eq!(sum, EVENTS as u64);
+    let ask = |query: &str| {
+        let body = json!({"from": from, "to": to, "query": query, "line": 100, "offset": 0, "reverse": true});
+        serving.send(&get(&format!("{LS}/logs"), "").with("POST", body.to_string()), &reader)
+    };
+    let found = ask("eventName: PutBucketAcl").json();
+    assert_eq!((&found["meta"]["progress"], &found["meta"]["count"]), (&json!("Complete"), &json!(EVENTS)));
+    let old = serving.send(&get(LS, &format!("type=log&{range}&line=100&reverse=true&query=PutBucketAcl")), &reader);
+    assert_eq!((old.status, old.header("x-log-count")), (200, EVENTS.to_string().as_str()));
+    assert_eq!(old.json(), found["data"]);
+    let mut events: Vec<String> =
+        found["data"].as_array().unwrap().iter().map(|log| log["event"].as_str().unwrap().to_owned()).collect();
+    events.sort();
+    assert_eq!(events, (0..EVENTS).map(|id| event(id, "")).collect::<Vec<_>>());
+    assert_eq!(ask("* | select count(1) as n").json()["data"], json!([{"n": EVENTS.to_string()}]));
+    let wrong = ask("eventName: (");
+    assert_eq!((wrong.status, wrong.code().as_str()), (400, "InvalidQueryString"), "{}", wrong.text());
+    let write = ask("* | insert into log values (1)");
+    assert_eq!((write.status, write.code().as_str()), (403, "LogStoreReadOnly"));
+    assert_eq!(serving.journal("write_refused", 1)[0]["surface"], "sql");
+}
+
+/// A Logstore whose source is gone is there to be read.
+#[test]
+fn without_a_source_a_run_serves_what_is_there_and_once_serves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let serving = Serving::start(dir.path());
+    let reader = serving.key("reader");
+    let count = get(LS, "type=histogram&from=1793491200&to=1795305600&query=*");
+    serving.until(&count, &reader, |answer| answer.header("x-log-count") == EVENTS.to_string());
+    serving.ends_with_connections_open();
+    let path = dir.path().join("innertrail.yaml");
+    let yaml = fs::read_to_string(&path).unwrap();
+    let (head, rest) = yaml.split_once("sources:").unwrap();
+    let api = &rest[rest.find("api:").unwrap()..];
+    fs::write(&path, format!("{head}{api}")).unwrap();
+    let (_, told) = run(&["run", "--once", "--config", path.to_str().unwrap()], 2);
+    assert!(told.contains("there is no source to run"), "{told}");
+    let serving = Serving::of(dir.path());
+    assert_eq!(serving.send(&count, &reader).header("x-log-count"), EVENTS.to_string());
     serving.ends_with_connections_open();
 }
 
