@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{event, innertrail, query, run};
 
+mod clients;
 mod sdk;
 
 const LS: &str = "/logstores/innertrail_main-trail";
