@@ -26,6 +26,13 @@ impl ApiError {
         Self::new(400, "ParameterInvalid", message)
     }
 
+    /// 403 `PermissionDenied`: the key's role does not allow the call. Log Service says 401 `Unauthorized`, which makes clients that
+    /// renew their credentials sleep and repeat.
+    #[must_use]
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(403, "PermissionDenied", message)
+    }
+
     /// 404 `LogStoreNotExist`.
     #[must_use]
     pub fn no_logstore(name: &str) -> Self {

@@ -28,6 +28,7 @@ mod host;
 mod meta;
 mod names;
 pub mod pull;
+mod record;
 pub mod refuse;
 pub mod route;
 pub mod search;

@@ -166,7 +166,7 @@ impl Router {
                 self.names.project(),
                 self.names.logstore(store)
             );
-            return Err(ApiError::new(403, "PermissionDenied", message));
+            return Err(ApiError::denied(message));
         }
         self.rooms.group_call(call, store, rest)
     }

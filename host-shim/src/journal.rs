@@ -28,7 +28,8 @@ pub enum Kind {
     HoldSet,
     /// A legal hold was released.
     HoldReleased,
-    /// An agent sent something that is addressed to the Logstore and bears no valid seal.
+    /// An agent sent something that is addressed to the Logstore and bears no valid seal, or a client of the API would have
+    /// written.
     WriteRefused,
     /// Opening dropped the torn end of the write-ahead log; none of it had been acknowledged.
     Recovered,
@@ -42,11 +43,17 @@ pub enum Kind {
     Resumed,
     /// A sink's receiver refuses a record for good; it is in quarantine.
     Undeliverable,
+    /// An access key of the API was made.
+    KeyAdded,
+    /// An access key of the API is not valid any more.
+    KeyRevoked,
+    /// A consumer group of the API was made, changed, deleted or moved back.
+    GroupChanged,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Enabled,
         Self::Disabled,
         Self::RetentionChanged,
@@ -61,6 +68,9 @@ impl Kind {
         Self::Paused,
         Self::Resumed,
         Self::Undeliverable,
+        Self::KeyAdded,
+        Self::KeyRevoked,
+        Self::GroupChanged,
     ];
 
     /// Its word, in `kind` and in the column `eventName`.
@@ -81,6 +91,9 @@ impl Kind {
             Self::Paused => "paused",
             Self::Resumed => "resumed",
             Self::Undeliverable => "undeliverable",
+            Self::KeyAdded => "key_added",
+            Self::KeyRevoked => "key_revoked",
+            Self::GroupChanged => "group_changed",
         }
     }
 }

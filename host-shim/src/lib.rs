@@ -6,6 +6,7 @@
 
 mod accounting;
 pub mod agents;
+mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;

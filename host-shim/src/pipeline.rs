@@ -4,6 +4,7 @@
 //! (I2), and a crash at any moment leaves counts as if it had not been. Nothing is acknowledged before the fsync (I1).
 
 mod abandon;
+mod api;
 mod committer;
 mod full;
 mod gates;
@@ -13,14 +14,16 @@ mod show;
 mod sinks;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use innertrail_api::auth::Keyring;
 use innertrail_logstore::Transaction;
 
 use crate::accounting::{broken_promises, frame, push};
+use crate::api::{ApiServer, Asked, Serving, Untold};
 use crate::clock;
 use crate::config::{Config, Source};
 use crate::fetch;
@@ -60,6 +63,8 @@ enum Event {
     Park(Parked),
     /// A server of the gate refused something.
     Gate(Refusal),
+    /// The API asks for something.
+    Api(Asked),
 }
 
 /// The rooms, wired.
@@ -91,6 +96,10 @@ pub struct Pipeline {
     /// For `innertrail tap`.
     tap: Option<Tap>,
     _server: Option<Server>,
+    /// What SDKs read from, when it is wanted.
+    api: Option<ApiServer>,
+    /// Changes of its keys that are not in the journal yet.
+    untold: Untold,
     /// Sinks and servers of the gate that wait for what is in the open transaction, and in the one on its way.
     parked: [Vec<Sender<()>>; 2],
     undelivered: Vec<String>,
@@ -108,6 +117,7 @@ impl Pipeline {
         let senders = crate::sink::build::all(config)?;
         let mut server = config.metrics.as_ref().map(|metrics| Server::bind(&metrics.listen)).transpose()?;
         let board = server.as_ref().map(|_| Arc::new(Board::new(config)));
+        let mut api = config.api.as_ref().map(|api| ApiServer::bind(config, api)).transpose()?;
         let Rooms { component, bisector, native, writer, custody, mut told } = Rooms::open(config, "run")?;
         if let Err(e) = Standstill::reserve(&config.data_dir) {
             told.push(format!("`innertrail status` will not show it when the disk is full: no room for its note: {e}"));
@@ -122,6 +132,8 @@ impl Pipeline {
             txn.checkpoint(TRANSFORM, config.transform_json().as_bytes());
         }
         let lag = Lag::new(writer.layout());
+        let keys = Arc::new(Keyring::of(&config.data_dir));
+        let untold = Untold::new(Arc::clone(&keys), writer.state());
         let (post, events) = channel();
         let layout = writer.layout().clone();
         let sinks = Sinks::new(config, senders, &native.key, || {
@@ -137,6 +149,16 @@ impl Pipeline {
         if let (Some(server), Some(board)) = (&mut server, &board) {
             server.start(Arc::clone(board)).map_err(SetupError::Thread)?;
             told.push(format!("metrics are on http://{}/metrics", server.address()));
+        }
+        if let Some(api) = &mut api {
+            let post = Mutex::new(post.clone());
+            let count = keys.check()?;
+            let serving = Serving { dir: &config.data_dir, keys, notify: sinks.notify() };
+            api.start(serving, move |asked| post.lock().is_ok_and(|post| post.send(Event::Api(asked)).is_ok()))?;
+            told.extend(api.told(count));
+            if let Some(board) = &board {
+                board.counts(api.counts());
+            }
         }
         Ok(Self {
             bisector,
@@ -160,6 +182,8 @@ impl Pipeline {
             board,
             tap,
             _server: server,
+            api,
+            untold,
             parked: Default::default(),
             undelivered: Vec::new(),
             stop: Arc::default(),
@@ -191,7 +215,7 @@ impl Pipeline {
         &self.undelivered
     }
 
-    /// Runs all sources until they are finished, or with a server of the gate until `stop` is set, then makes everything
+    /// Runs all sources until they are finished, or with the API or a server of the gate until `stop` is set, then makes everything
     /// durable.
     ///
     /// # Errors
@@ -232,13 +256,21 @@ impl Pipeline {
         }
     }
 
+    /// Whether somebody may come at any time.
+    fn serves(&self) -> bool {
+        self.api.is_some() || !self.gates.is_empty()
+    }
+
     fn turns(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
         let going = |s: &Running| !matches!(s.next, Next::Over);
-        while !self.stop.load(Ordering::Relaxed) && (!self.gates.is_empty() || sources.iter().any(going)) {
+        while !self.stop.load(Ordering::Relaxed) && (self.serves() || sources.iter().any(going)) {
             self.turn(sources, tell)?;
         }
         self.stop_gates(sources, tell)?;
-        if self.sinks.is_empty() { Ok(()) } else { self.drain_sinks(sources, tell) }
+        if !self.sinks.is_empty() {
+            self.drain_sinks(sources, tell)?;
+        }
+        self.stop_api(sources, tell)
     }
 
     fn start(&mut self, place: usize, name: String) -> Result<Running, PipelineError> {
@@ -270,6 +302,7 @@ impl Pipeline {
         }
         self.look_at_sinks(false, tell);
         self.count_gates(false, tell);
+        self.look_at_keys();
         self.show();
         let mut idle = true;
         for source in sources.iter_mut() {
@@ -329,6 +362,10 @@ impl Pipeline {
             }
             Event::Gate(refusal) => {
                 self.refuse(refusal);
+                Ok(())
+            }
+            Event::Api(asked) => {
+                self.asked(asked);
                 Ok(())
             }
             Event::Answer { place, generation, done } => {

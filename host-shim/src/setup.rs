@@ -51,6 +51,12 @@ pub enum SetupError {
     /// Nothing can listen where the metrics are to be served.
     #[error(transparent)]
     Metrics(#[from] crate::metrics::ListenError),
+    /// The API cannot be served.
+    #[error("api: {0}")]
+    Api(#[from] crate::api::ApiStartError),
+    /// Its keys cannot be read.
+    #[error(transparent)]
+    ApiKeys(#[from] innertrail_api::auth::KeyFileError),
     /// A sink cannot be set up.
     #[error("sink {name}: {why}")]
     Sink {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::execution::context::SQLOptions;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionContext};
 use futures::StreamExt;
 use futures::future::{AbortHandle, AbortRegistration, Abortable};
@@ -52,9 +53,9 @@ impl Drop for Workers {
 
 /// What the query's thread says.
 enum Message {
-    Columns(Vec<ResultColumn>),
+    Columns(Vec<ResultColumn>, Option<u64>),
     Batch(RecordBatch),
-    End { truncated: bool },
+    End { truncated: bool, looked_at: u64 },
     Failed(Error),
 }
 
@@ -76,7 +77,7 @@ impl std::fmt::Debug for Message {
 /// The next thing a running query has for its reader.
 pub(crate) enum Next {
     Batch(RecordBatch),
-    End { truncated: bool },
+    End { truncated: bool, looked_at: u64 },
 }
 
 impl Running {
@@ -95,8 +96,8 @@ impl Running {
     pub(crate) fn next(&self) -> Result<Next, Error> {
         match self.receive()? {
             Message::Batch(batch) => Ok(Next::Batch(batch)),
-            Message::End { truncated } => Ok(Next::End { truncated }),
-            Message::Columns(_) | Message::Failed(_) => Err(gone()),
+            Message::End { truncated, looked_at } => Ok(Next::End { truncated, looked_at }),
+            Message::Columns(..) | Message::Failed(_) => Err(gone()),
         }
     }
 }
@@ -142,7 +143,7 @@ pub(crate) fn start(
     let thread = std::thread::Builder::new().name("query".into()).stack_size(QUERY_STACK);
     thread.spawn(move || run(&workers, job, registration)).map_err(Error::Start)?;
     match running.receive()? {
-        Message::Columns(columns) => Ok(QueryResult::new(columns, running)),
+        Message::Columns(columns, limit) => Ok(QueryResult::new(columns, limit, running)),
         _ => Err(gone()),
     }
 }
@@ -152,7 +153,7 @@ fn run(workers: &Workers, job: Job, registration: AbortRegistration) {
     let messages = job.messages.clone();
     let done = runtime.block_on(Abortable::new(produce(job), registration));
     let last = match done {
-        Ok(Ok(truncated)) => Message::End { truncated },
+        Ok(Ok((truncated, looked_at))) => Message::End { truncated, looked_at },
         Ok(Err(error)) => Message::Failed(error),
         // Cancelled: nobody listens.
         Err(_) => return,
@@ -161,8 +162,8 @@ fn run(workers: &Workers, job: Job, registration: AbortRegistration) {
     drop(messages.send(last));
 }
 
-/// Plans and runs; sends columns and rows; returns whether rows were cut off.
-async fn produce(job: Job) -> Result<bool, Error> {
+/// Plans and runs; sends columns and rows; returns whether rows were cut off, and how many were looked at.
+async fn produce(job: Job) -> Result<(bool, u64), Error> {
     let mut rewritten = rewrite::rewrite(&job.sql, &job.schema, job.dialect)?;
     let planned = plan(&job, &mut rewritten).await;
     let typed = |e: &DataFusionError| rewritten.explain(Error::from_engine(e, &rewritten, job.limits.memory_bytes));
@@ -173,9 +174,11 @@ async fn produce(job: Job) -> Result<bool, Error> {
     let columns = names.into_iter().zip(types).map(|(name, data_type)| ResultColumn { name, data_type }).collect();
     // One row more than allowed tells whether there is more.
     let limited = frame.limit(0, Some(job.limits.max_rows.saturating_add(1))).map_err(|e| typed(&e))?;
-    let mut stream = limited.execute_stream().await.map_err(|e| typed(&e))?;
-    if job.messages.send(Message::Columns(columns)).is_err() {
-        return Ok(false);
+    let task = Arc::new(limited.task_ctx());
+    let plan = limited.create_physical_plan().await.map_err(|e| typed(&e))?;
+    let mut stream = execute_stream(Arc::clone(&plan), task).map_err(|e| typed(&e))?;
+    if job.messages.send(Message::Columns(columns, rewritten.limit())).is_err() {
+        return Ok((false, 0));
     }
     let mut left = job.limits.max_rows;
     while let Some(batch) = stream.next().await {
@@ -184,13 +187,22 @@ async fn produce(job: Job) -> Result<bool, Error> {
         let batch = if truncated { batch.slice(0, left) } else { batch };
         left -= batch.num_rows();
         if batch.num_rows() > 0 && job.messages.send(Message::Batch(batch)).is_err() {
-            return Ok(truncated);
+            return Ok((truncated, looked_at(&plan)));
         }
         if truncated {
-            return Ok(true);
+            return Ok((true, looked_at(&plan)));
         }
     }
-    Ok(false)
+    Ok((false, looked_at(&plan)))
+}
+
+/// Rows that the plan's leaves handed out.
+fn looked_at(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let children = plan.children();
+    if children.is_empty() {
+        return plan.metrics().and_then(|m| m.output_rows()).map_or(0, |rows| rows as u64);
+    }
+    children.into_iter().map(looked_at).sum()
 }
 
 async fn plan(job: &Job, rewritten: &mut Rewritten) -> datafusion::error::Result<DataFrame> {

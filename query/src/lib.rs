@@ -25,6 +25,7 @@ mod error;
 mod execute;
 mod files;
 mod functions;
+pub mod live;
 mod names;
 mod outputs;
 mod parse;

@@ -12,7 +12,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use innertrail_logstore::{Snapshot, Store};
 
@@ -20,7 +20,7 @@ use crate::execute::{self, Workers};
 use crate::files::Footers;
 use crate::functions;
 use crate::names::{Schema, TABLE};
-use crate::search::{self, Request, Search};
+use crate::search::{self, Request};
 use crate::table::LogTable;
 use crate::tally::TallyRule;
 use crate::{Dialect, Error, QueryResult, parse};
@@ -51,18 +51,78 @@ impl Default for Limits {
     }
 }
 
-/// A store at one moment, ready for queries. Queries may run from several threads, also from inside an async runtime.
-pub struct Query {
-    context: SessionContext,
-    table: Arc<LogTable>,
-    schema: Arc<Schema>,
+/// What queries need beside the table: threads, functions, memory.
+pub(crate) struct Engine {
+    /// Without a table.
+    pub(crate) context: SessionContext,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) footers: Footers,
     workers: Arc<Workers>,
     limits: Limits,
 }
 
+/// A store at one moment, ready for queries. Queries may run from several threads, also from inside an async runtime.
+pub struct Query {
+    engine: Engine,
+    table: Arc<LogTable>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("schema", &self.schema).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Query {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Query").field("schema", &self.schema).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Query").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts the worker threads. Reads no file.
+    pub(crate) fn new(snapshot: &Snapshot, store: Store, limits: Limits) -> Result<Self, Error> {
+        let limits = Limits { threads: limits.threads.max(1), ..limits };
+        let arrow = snapshot.schema(store);
+        let logstore = format!("innertrail_{}", snapshot.trail());
+        let schema = Arc::new(Schema::new(&arrow, [TABLE, store.name(), &logstore]));
+        let footers = Footers::new();
+        let tally = TallyRule::new(snapshot.layout(), &arrow, footers.clone());
+        let context = context(&limits, tally).map_err(internal)?;
+        functions::register(&context);
+        let workers = Arc::new(Workers::start(limits.threads).map_err(Error::Start)?);
+        Ok(Self { context, schema, footers, workers, limits })
+    }
+
+    /// Runs SQL with Log Service's habits over the rows of a table for which a condition holds.
+    pub(crate) fn run(&self, table: &Arc<LogTable>, filter: Option<Expr>, sql: &str) -> Result<QueryResult, Error> {
+        self.start(self.over(table, filter)?, sql, Dialect::LOG_SERVICE)
+    }
+
+    fn start(&self, context: SessionContext, sql: &str, dialect: Dialect) -> Result<QueryResult, Error> {
+        execute::start(&self.workers, context, Arc::clone(&self.schema), sql, self.limits, dialect)
+    }
+
+    /// The same engine with a table that holds only rows for which a condition holds.
+    fn over(&self, table: &Arc<LogTable>, filter: Option<Expr>) -> Result<SessionContext, Error> {
+        let provider: Arc<dyn TableProvider> = match filter {
+            None => Arc::clone(table) as _,
+            Some(filter) => {
+                let source = provider_as_source(Arc::clone(table) as _);
+                let plan = LogicalPlanBuilder::scan(TABLE, source, None).and_then(|p| p.filter(filter)?.build());
+                Arc::new(ViewTable::new(plan.map_err(internal)?, None))
+            }
+        };
+        // A catalog of its own: other queries run at the same time and see another table.
+        let state = SessionStateBuilder::new_from_existing(self.context.state())
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .with_config(self.context.copied_config().with_create_default_catalog_and_schema(true))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        // The copy lists every function once a name, aliases too, and the engine's own may come last.
+        functions::register(&context);
+        context.register_table(TABLE, provider).map_err(internal)?;
+        Ok(context)
     }
 }
 
@@ -72,18 +132,10 @@ impl Query {
     /// # Errors
     /// [`Error::Start`] without threads, [`Error::Path`] when a segment's path is not UTF-8.
     pub fn open(snapshot: Snapshot, store: Store, limits: Limits) -> Result<Self, Error> {
-        let limits = Limits { threads: limits.threads.max(1), ..limits };
-        let arrow = snapshot.schema(store);
-        let logstore = format!("innertrail_{}", snapshot.trail());
-        let schema = Arc::new(Schema::new(&arrow, [TABLE, store.name(), &logstore]));
-        let footers = Footers::new();
-        let tally = TallyRule::new(snapshot.layout(), &arrow, footers.clone());
-        let table = Arc::new(LogTable::new(snapshot, store, footers)?);
-        let context = context(&limits, tally).map_err(internal)?;
-        context.register_table(TABLE, Arc::clone(&table) as _).map_err(internal)?;
-        functions::register(&context);
-        let workers = Arc::new(Workers::start(limits.threads).map_err(Error::Start)?);
-        Ok(Self { context, table, schema, workers, limits })
+        let engine = Engine::new(&snapshot, store, limits)?;
+        let table = Arc::new(LogTable::new(snapshot, store, engine.footers.clone())?);
+        engine.context.register_table(TABLE, Arc::clone(&table) as _).map_err(internal)?;
+        Ok(Self { engine, table })
     }
 
     /// Runs one query: SQL, `search`, or `search | SQL`; [`crate::search`] says what a search is. A text that begins
@@ -105,31 +157,13 @@ impl Query {
     pub fn run_as(&self, text: &str, dialect: Dialect) -> Result<QueryResult, Error> {
         // Checked here, so that a text of any size costs nothing.
         parse::check_size(text)?;
-        let start = |context: SessionContext, sql: &str, dialect: Dialect| {
-            execute::start(&self.workers, context, Arc::clone(&self.schema), sql, self.limits, dialect)
-        };
-        match Request::of(text, &self.schema)? {
-            Request::Sql => start(self.context.clone(), text, dialect),
-            Request::Search { search, sql } => start(self.searched(&search)?, &sql, Dialect::LOG_SERVICE),
+        match Request::of(text, &self.engine.schema)? {
+            Request::Sql => self.engine.start(self.engine.context.clone(), text, dialect),
+            Request::Search { search, sql, .. } => {
+                let (filter, needs) = search::predicate(&search, &self.engine.schema, &self.table.schema())?;
+                self.engine.run(&Arc::new(self.table.narrowed(needs)), Some(filter), &sql)
+            }
         }
-    }
-
-    /// The same engine with a table that holds only what matches.
-    fn searched(&self, search: &Search) -> Result<SessionContext, Error> {
-        let (filter, needs) = search::predicate(search, &self.schema, &self.table.schema())?;
-        let table = provider_as_source(Arc::new(self.table.narrowed(needs)));
-        let plan = LogicalPlanBuilder::scan(TABLE, table, None).and_then(|p| p.filter(filter)?.build());
-        let view = ViewTable::new(plan.map_err(internal)?, None);
-        // A catalog of its own: other queries run at the same time and see the whole table.
-        let state = SessionStateBuilder::new_from_existing(self.context.state())
-            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
-            .with_config(self.context.copied_config().with_create_default_catalog_and_schema(true))
-            .build();
-        let context = SessionContext::new_with_state(state);
-        // The copy lists every function once a name, aliases too, and the engine's own may come last.
-        functions::register(&context);
-        context.register_table(TABLE, Arc::new(view)).map_err(internal)?;
-        Ok(context)
     }
 }
 

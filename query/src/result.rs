@@ -6,7 +6,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
 
 use crate::execute::{Next, Running};
-use crate::render::{self, Format};
+use crate::render::{self, Format, texts};
 use crate::{Cell, Error, WriteError};
 
 /// One column of a result.
@@ -16,6 +16,14 @@ pub struct ResultColumn {
     pub name: String,
     /// Arrow type of the values.
     pub data_type: DataType,
+}
+
+impl ResultColumn {
+    /// The type as Log Service's SQL calls it.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        texts::type_name(&self.data_type)
+    }
 }
 
 /// What was written out.
@@ -33,11 +41,25 @@ pub struct QueryResult {
     columns: Vec<ResultColumn>,
     running: Option<Running>,
     truncated: bool,
+    limit: Option<u64>,
+    looked_at: u64,
 }
 
 impl QueryResult {
-    pub(crate) fn new(columns: Vec<ResultColumn>, running: Running) -> Self {
-        Self { columns, running: Some(running), truncated: false }
+    pub(crate) fn new(columns: Vec<ResultColumn>, limit: Option<u64>, running: Running) -> Self {
+        Self { columns, running: Some(running), truncated: false, limit, looked_at: 0 }
+    }
+
+    /// The query's own `LIMIT`, or that of its dialect. `None` where there is none, or one that is worked out.
+    #[must_use]
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// Rows that came out of segments and tail. Known once [`QueryResult::next_batch`] has returned `None`.
+    #[must_use]
+    pub fn looked_at(&self) -> u64 {
+        self.looked_at
     }
 
     /// The columns, in order.
@@ -61,8 +83,9 @@ impl QueryResult {
         let Some(running) = &self.running else { return Ok(None) };
         match running.next() {
             Ok(Next::Batch(batch)) => Ok(Some(batch)),
-            Ok(Next::End { truncated }) => {
+            Ok(Next::End { truncated, looked_at }) => {
                 self.truncated = truncated;
+                self.looked_at = looked_at;
                 self.running = None;
                 Ok(None)
             }
@@ -85,6 +108,22 @@ impl QueryResult {
             for row in 0..batch.num_rows() {
                 let cells: Vec<Cell<'_>> = batch.columns().iter().map(|c| Cell::read(c as &dyn Array, row)).collect();
                 each(&cells)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands every row to `each` as Log Service shows values: texts, times as `2027-01-15 08:00:00.000`, NULL as `None`.
+    ///
+    /// # Errors
+    /// As [`QueryResult::next_batch`], and what `each` returns.
+    pub fn for_each_row_of_texts<E: From<Error>>(
+        &mut self,
+        mut each: impl FnMut(Vec<Option<String>>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while let Some(batch) = self.next_batch()? {
+            for row in 0..batch.num_rows() {
+                each(batch.columns().iter().map(|c| texts::text(c as &dyn Array, row)).collect())?;
             }
         }
         Ok(())

@@ -56,6 +56,7 @@ pub(crate) struct Rewritten {
     calls: calls::Places,
     outputs: Vec<Output>,
     dialect: Dialect,
+    limit: Option<u64>,
 }
 
 /// Parses, refuses, resolves.
@@ -63,6 +64,7 @@ pub(crate) fn rewrite(sql: &str, schema: &Arc<Schema>, dialect: Dialect) -> Resu
     check_size(sql)?;
     let mut query = parse(&prepare::prepare(sql))?;
     limit::apply(&mut query, dialect).map_err(|e| *e)?;
+    let limit = limit::of(&query);
     unnest::rewrite(&mut query).map_err(|e| *e)?;
     let mut collect = Collect::default();
     let ControlFlow::Continue(()) = Visit::visit(&*query, &mut collect);
@@ -77,7 +79,7 @@ pub(crate) fn rewrite(sql: &str, schema: &Arc<Schema>, dialect: Dialect) -> Resu
     }
     let Resolve { defined, seen, .. } = names;
     let statement = Some(Statement::Query(query));
-    Ok(Rewritten { statement, schema: Arc::clone(schema), defined, seen, calls, outputs, dialect })
+    Ok(Rewritten { statement, schema: Arc::clone(schema), defined, seen, calls, outputs, dialect, limit })
 }
 
 impl Rewritten {
@@ -85,6 +87,11 @@ impl Rewritten {
     pub(crate) fn take_statement(&mut self) -> EngineStatement {
         let statement = self.statement.take().unwrap_or(Statement::Commit { chain: false, end: false, modifier: None });
         EngineStatement::Statement(Box::new(statement))
+    }
+
+    /// The outermost `LIMIT`, where it is a number.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.limit
     }
 
     /// The user's names for the engine's output columns, made unique.

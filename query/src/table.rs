@@ -76,6 +76,11 @@ impl LogTable {
         Ok(Self { snapshot, store, schema, columns, footers, files, tail, needs: Needs::nothing() })
     }
 
+    /// The same table with a tail that is built already.
+    pub(crate) fn with_tail(self, tail: Vec<RecordBatch>) -> Self {
+        Self { tail: Arc::new(OnceLock::from(tail)), ..self }
+    }
+
     /// The same table for a reader who filters out every row without what `needs` says.
     pub(crate) fn narrowed(&self, needs: Needs) -> Self {
         Self {

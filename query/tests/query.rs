@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases {
+    mod fuzz_bodies;
+    mod live;
     mod paths;
     mod search;
     mod sls;

@@ -22,6 +22,7 @@ pub(crate) mod disk;
 mod file;
 mod lease;
 mod requests;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -36,6 +37,8 @@ use crate::pull::{Cursors, DataError};
 use crate::{Answer, ApiError, Call};
 use file::{Checkpoint, Kept};
 use lease::{Leases, NotHeld};
+use told::Teller;
+pub use told::{Done, EACH, GroupChange, Listener};
 
 /// Groups of one Logstore at the most, as in Log Service.
 const MOST_GROUPS: usize = 30;
@@ -73,6 +76,7 @@ pub(crate) struct Groups {
     shards: u32,
     cursors: Cursors,
     trail: String,
+    teller: Teller,
     map: RwLock<BTreeMap<(Store, String), Shared>>,
 }
 
@@ -104,13 +108,13 @@ impl Groups {
     /// Reads all groups.
     pub(crate) fn open(
         folder: Folder,
-        disk: Arc<dyn Disk>,
+        (disk, listener): (Arc<dyn Disk>, Option<Listener>),
         shards: u32,
         cursors: Cursors,
         trail: &str,
     ) -> Result<Self, DataError> {
-        let (map, trail) = (RwLock::default(), trail.to_owned());
-        let groups = Self { folder, disk, shards, cursors, trail, map };
+        let (map, trail, teller) = (RwLock::default(), trail.to_owned(), Teller::new(listener));
+        let groups = Self { folder, disk, shards, cursors, trail, teller, map };
         for store in Store::ALL {
             disk::folder(groups.disk.as_ref(), &groups.of(store))?;
             groups.load(store)?;
@@ -198,13 +202,17 @@ impl Groups {
         Ok(())
     }
 
-    fn update(&self, store: Store, name: &str, change: impl FnOnce(&mut Kept)) -> Result<(), ApiError> {
+    /// Whether anything is another than before: a client's library asks for what is there at each start.
+    fn update(&self, store: Store, name: &str, change: impl FnOnce(&mut Kept)) -> Result<bool, ApiError> {
         self.with(store, name, |path, kept, _| {
             let mut changed = kept.clone();
             change(&mut changed);
+            if *kept == changed {
+                return Ok(false);
+            }
             self.keep(path, &changed)?;
             *kept = changed;
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -227,13 +235,14 @@ impl Groups {
         })
     }
 
+    /// Whether it was moved back.
     fn checkpoint(
         &self,
         known: &Known<'_>,
         name: &str,
         (shard, wanted): (u32, Checkpoint),
         force: bool,
-    ) -> Result<(), ApiError> {
+    ) -> Result<bool, ApiError> {
         if shard >= self.shards {
             return Err(ApiError::new(404, "ShardNotExsit", format!("shard {shard} does not exist")));
         }
@@ -252,7 +261,8 @@ impl Groups {
             }
             let stored = kept.checkpoints.get(&shard);
             let stored = stored.and_then(|stored| self.cursors.ordinal(known.store, shard, &stored.cursor));
-            if stored.is_some_and(|stored| at < stored) && !force {
+            let back = stored.is_some_and(|stored| at < stored);
+            if back && !force {
                 return Err(invalid("lies before the stored one; force it to go back"));
             }
             let mut changed = kept.clone();
@@ -260,7 +270,7 @@ impl Groups {
             changed.checkpoints.insert(shard, Checkpoint { cursor, ..wanted });
             self.keep(path, &changed)?;
             *kept = changed;
-            Ok(())
+            Ok(back)
         })
     }
 

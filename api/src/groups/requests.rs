@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::file::Checkpoint;
-use super::{Groups, Known};
+use super::{Done, Groups, Known};
 use crate::{Answer, ApiError, Call, Role};
 
 /// Longest time without a heartbeat, in seconds: one day.
@@ -69,7 +69,9 @@ pub(super) fn answer(groups: &Groups, call: &Call, known: &Known<'_>, rest: &[St
             let settings = asked::<Settings>(call, "CreateConsumerGroup")?;
             let name = settings.consumer_group.as_deref().unwrap_or_default();
             let timeout = timeout(settings.timeout)?.ok_or_else(no_timeout)?;
-            groups.create(store, name, (timeout, settings.order.unwrap_or(false))).map(|()| Answer::empty())
+            groups.create(store, name, (timeout, settings.order.unwrap_or(false)))?;
+            groups.teller.tell(call, store, name, Done::Created);
+            Ok(Answer::empty())
         }
         (&Method::PUT, [name]) => {
             let settings = asked::<Settings>(call, "UpdateConsumerGroup")?;
@@ -78,11 +80,16 @@ pub(super) fn answer(groups: &Groups, call: &Call, known: &Known<'_>, rest: &[St
                 kept.timeout_secs = timeout.unwrap_or(kept.timeout_secs);
                 kept.order = settings.order.unwrap_or(kept.order);
             };
-            groups.update(store, name, change).map(|()| Answer::empty())
+            if groups.update(store, name, change)? {
+                groups.teller.tell(call, store, name, Done::Changed);
+            }
+            Ok(Answer::empty())
         }
         (&Method::DELETE, [name]) => {
             allowed(call, "DeleteConsumerGroup")?;
-            groups.delete(store, name).map(|()| Answer::empty())
+            groups.delete(store, name)?;
+            groups.teller.tell(call, store, name, Done::Deleted);
+            Ok(Answer::empty())
         }
         (&Method::POST, [name]) if kind == "heartbeat" => beat(groups, call, known, name),
         (&Method::POST, [name]) if kind == "checkpoint" => store_checkpoint(groups, call, known, name),
@@ -116,7 +123,10 @@ fn store_checkpoint(groups: &Groups, call: &Call, known: &Known<'_>, name: &str)
         return Err(ApiError::parameter("the parameter consumer is missing; without one a checkpoint must be forced"));
     }
     let checkpoint = Checkpoint { cursor: wanted.checkpoint, updated_us: call.now_us, consumer: consumer.to_owned() };
-    groups.checkpoint(known, name, (wanted.shard, checkpoint), force).map(|()| Answer::empty())
+    if groups.checkpoint(known, name, (wanted.shard, checkpoint), force)? {
+        groups.teller.tell(call, known.store, name, Done::MovedBack);
+    }
+    Ok(Answer::empty())
 }
 
 fn stored(groups: &Groups, call: &Call, known: &Known<'_>, name: &str) -> Result<Answer, ApiError> {
@@ -150,7 +160,7 @@ fn allowed(call: &Call, action: &str) -> Result<(), ApiError> {
     }
     let what =
         format!("the access key {} may only read; {action} needs a key of the role consumer", call.access.key_id);
-    Err(ApiError::new(403, "AccessDenied", what))
+    Err(ApiError::denied(what))
 }
 
 fn consumer(call: &Call) -> Result<&str, ApiError> {

@@ -13,7 +13,7 @@ use super::compress::Codec;
 use super::page::{Page, Stretch};
 use super::view::View;
 use super::{Cursors, DataError, Shape, ShardInfo, Watch, unread};
-use crate::groups::{Groups, Known};
+use crate::groups::{Groups, Known, Listener};
 use crate::{Answer, ApiError, Call};
 
 /// Most log groups that a pull may ask for, and what it gets that asks for no number.
@@ -35,11 +35,14 @@ pub struct DataOptions {
     pub cache_bytes: usize,
     /// The disk that consumer groups are kept on. Default: the operating system's.
     pub disk: Arc<dyn Disk>,
+    /// Told what is done to consumer groups. Default: nobody.
+    pub listener: Option<Listener>,
 }
 
 impl Default for DataOptions {
     fn default() -> Self {
-        Self { notify: None, shards: None, block: None, cache_bytes: CACHE_BYTES, disk: Arc::new(OsDisk::default()) }
+        let disk = Arc::new(OsDisk::default());
+        Self { notify: None, shards: None, block: None, cache_bytes: CACHE_BYTES, disk, listener: None }
     }
 }
 
@@ -67,7 +70,8 @@ impl Data {
         let folder = Groups::claim(dir, options.disk.as_ref())?;
         let shape = Shape::fix(&folder.path, options.disk.as_ref(), &view.snapshot, (options.shards, options.block))?;
         let cursors = Cursors::new(view.snapshot.trail(), view.snapshot.created_us(), shape);
-        let groups = Groups::open(folder, options.disk, shape.shards, cursors, view.snapshot.trail())?;
+        let groups =
+            Groups::open(folder, (options.disk, options.listener), shape.shards, cursors, view.snapshot.trail())?;
         Ok(Self { watch, blocks: Blocks::new(shape.block, options.cache_bytes), shape, cursors, groups })
     }
 

@@ -5,7 +5,8 @@
 //! - A shard is a fixed share of the append order (`shape`), a cursor a place in it (`cursor`). `end` is one past the last
 //!   durable record of the shard, and the cursor of a page that reaches it is the same text.
 //! - Each log group holds one record, so `count` counts records, a cursor moves by one a group, and the group's tags speak of
-//!   this record alone. A page has at most 1,000 of them and 10 MB, one record in any case. `fields` says what a record becomes.
+//!   this record alone. A page has at most 1,000 of them and 10 MB, one record in any case. [`crate::record`] says what
+//!   a record becomes.
 //! - `x-log-end-of-cursor` is 1 when the end that the client named is reached, else 0: a shard here is never closed.
 //!   `x-log-read-last-cursor` is the last record's. `x-log-cursor-time` is its arrival, or now when there is none. What the
 //!   provider puts there in such a case is not documented.
@@ -22,7 +23,6 @@ mod cursor;
 mod data;
 mod error;
 mod fields;
-mod members;
 mod page;
 mod shape;
 mod view;

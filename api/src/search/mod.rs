@@ -9,7 +9,6 @@
 mod answer;
 mod engine;
 mod log;
-mod members;
 mod pieces;
 mod request;
 

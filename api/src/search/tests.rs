@@ -194,7 +194,7 @@ fn the_answer_of_v3_has_the_members_that_clients_read() {
             "progress": "Complete", "count": 2, "processedRows": 5, "processedBytes": 0, "hasSQL": false,
             "whereQuery": "*", "aggQuery": "", "cpuSec": 0.0, "cpuCores": 0.0, "limited": 2, "mode": 0,
             "scanBytes": 0, "terms": [{"key": "", "term": "*"}], "columnTypes": [], "isAccurate": true,
-            "keys": ["__time__", "__source__", "__topic__", "it_seq", "it_received", "it_time", "it_family", "event"],
+            "keys": ["__time__", "__source__", "__topic__", "it_seq", "it_received", "__tag__:__receive_time__", "it_time", "it_family", "event"],
             "phraseQueryInfo": {}, "marker": "", "highlights": [], "powerSql": true, "insertedSQL": "",
             "telementryType": "",
         })
@@ -202,8 +202,8 @@ fn the_answer_of_v3_has_the_members_that_clients_read() {
     assert_eq!(
         body["data"][1],
         json!({
-            "__time__": "1001", "__source__": "", "__topic__": "", "it_seq": "1",
-            "it_received": "1970-01-01T02:30:00.000000Z", "it_time": "1970-01-01T00:16:41.000000Z",
+            "__time__": "1001", "__source__": "", "__topic__": "actiontrail_audit_event", "it_seq": "1",
+            "__tag__:__receive_time__": "9000", "it_received": "1970-01-01T02:30:00.000000Z", "it_time": "1970-01-01T00:16:41.000000Z",
             "it_family": "audit", "event": "{\"a\":\"b\"}",
         })
     );
@@ -398,6 +398,19 @@ fn more_questions_at_a_time_than_allowed_are_refused_and_the_room_comes_back() {
     assert_eq!(searches.searching.load(Ordering::Acquire), 0);
 }
 
+/// A question may have 64 KiB, a header may not.
+#[test]
+fn a_long_question_is_whole_in_a_body_and_cut_in_a_header() {
+    let (searches, _) = searches(ten());
+    let query = "\u{e9}\"\n".repeat(16 * 1024);
+    let found = body(&v3(&searches, json!({"from": 1, "to": 2, "query": query})).unwrap());
+    assert_eq!(found["meta"]["whereQuery"], query.trim());
+    let answer = searches.logs_v1(&call(&[("from", "1"), ("to", "2"), ("query", &query)], ""), Store::Log).unwrap();
+    assert!(header(&answer, "x-log-where-query").unwrap().starts_with("%C3%A9\"%0A"));
+    assert_eq!(header(&answer, "x-log-query-info"), None);
+    assert!(answer.headers.iter().all(|(_, value)| value.len() <= 2_048));
+}
+
 /// A field that is worked out must not be one that a record brought along.
 #[test]
 fn no_field_of_a_record_takes_the_place_of_one_that_is_worked_out() {
@@ -411,7 +424,8 @@ fn no_field_of_a_record_takes_the_place_of_one_that_is_worked_out() {
     let get = |name: &str| fields.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect::<Vec<_>>();
     assert_eq!((get("__time__"), get("it_seq"), get("it_family")), (vec!["1000"], vec!["3"], vec!["platform"]));
     assert_eq!((get("EventID"), get("n"), get("q\"")), (vec!["e"], vec!["18446744073709551616"], vec!["null"]));
-    assert_eq!(get("event"), Vec::<&str>::new());
+    let raw = std::str::from_utf8(platform.payload()).unwrap();
+    assert_eq!(get("event"), [raw], "the record itself is beside its fields, byte for byte");
 }
 
 #[test]
@@ -427,12 +441,12 @@ fn what_came_around_an_event_comes_back_as_fields() {
         ("__topic__", "t"),
         ("it_seq", "3"),
         ("it_received", "1970-01-01T02:30:00.000000Z"),
+        ("__tag__:__receive_time__", "9000"),
         ("it_time", "1970-01-01T00:16:40.000000Z"),
         ("it_family", "audit"),
         ("it_outcome", "success"),
-        ("__tag__:__receive_time__", "1700000000"),
-        ("extra", "x"),
         ("event", "{ \"eventId\" : \"e\" }"),
+        ("extra", "x"),
     ];
     assert_eq!(log::fields(&audit, &layout(), Store::Log), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
     // An envelope that is none stays as it is.

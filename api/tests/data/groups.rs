@@ -1,8 +1,10 @@
 //! Consumer groups as clients use them: made, shared, moved, left; and what must not be possible.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use hyper::Method;
+use innertrail_api::groups::{Done, EACH, GroupChange, Listener};
 use innertrail_api::{Access, Answer, ApiError, Call, Data, Role};
 use innertrail_logstore::Store;
 
@@ -247,9 +249,49 @@ fn a_key_that_may_only_read_sees_groups_and_moves_none() {
     ] {
         let parameters = [("type", kind), ("consumer", "a"), ("forceSuccess", "true")];
         let refused = client.send(reader(call(method.clone(), &parameters, body)), rest);
-        assert_eq!(code(refused), (403, "AccessDenied"), "{method} {kind}");
+        assert_eq!(code(refused), (403, "PermissionDenied"), "{method} {kind}");
     }
     assert_eq!(client.send(get(&[]), &[]).unwrap().body, r#"[{"name":"g","timeout":40,"order":true}]"#);
+}
+
+/// What is done to groups is told once it is kept. A client's library that asks for what is there at each start is no change, and
+/// nobody can fill a journal with changes.
+#[test]
+fn changes_are_told_each_once_and_many_as_a_number() {
+    let mut rig = Rig::new();
+    rig.audits(0..40);
+    let told: Arc<Mutex<Vec<GroupChange>>> = Arc::default();
+    let into = Arc::clone(&told);
+    let data = rig.data_with(|options| {
+        options.listener = Some(Listener::new(move |change| into.lock().unwrap().push(change)));
+    });
+    let mut client = Client { data: &data, now_us: NOW };
+    let cursor = |from: &str| {
+        let found = data.cursor(&get(&[("from", from)]), LOG, 0).unwrap();
+        json(&found)["cursor"].as_str().unwrap().to_owned()
+    };
+    let (begin, end) = (cursor("begin"), cursor("end"));
+    client.create("g", 40).unwrap();
+    client.create("g", 40).unwrap_err();
+    client.send(call(Method::PUT, &[], r#"{"timeout":40,"order":true}"#), &["g"]).unwrap();
+    client.send(call(Method::PUT, &[], r#"{"timeout":60}"#), &["g"]).unwrap();
+    client.beat("a", "[]").unwrap();
+    for (at, force) in [(&begin, "false"), (&end, "false"), (&begin, "true")] {
+        client.checkpoint("a", 0, at, force).unwrap();
+    }
+    client.send(call(Method::DELETE, &[], ""), &["g"]).unwrap();
+    let done: Vec<Done> = told.lock().unwrap().iter().map(|change| change.done).collect();
+    assert_eq!(done, [Done::Created, Done::Changed, Done::MovedBack, Done::Deleted]);
+    let first = told.lock().unwrap()[0].clone();
+    assert_eq!((first.group.as_str(), first.store, first.at_us, first.untold), ("g", LOG, NOW, 0));
+    for _ in 0..EACH {
+        client.create("g", 40).unwrap();
+        client.send(call(Method::DELETE, &[], ""), &["g"]).unwrap();
+    }
+    assert_eq!(told.lock().unwrap().len(), EACH as usize);
+    client.now_us += 60 * SECOND;
+    client.create("g", 40).unwrap();
+    assert_eq!(told.lock().unwrap().last().unwrap().untold, u64::from(EACH) + 4);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod agents;
 mod cloud;
+mod keys;
 mod lifecycle;
 mod live;
 mod replay;
@@ -19,6 +20,7 @@ use crate::gate::Dialect;
 
 pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
 pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs};
+pub use keys::{KeyRole, KeysAddArgs, KeysCommand, KeysListArgs, KeysRevokeArgs};
 pub use lifecycle::{
     CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
     RetentionCommand, RetentionSetArgs, VerifyArgs,
@@ -63,8 +65,8 @@ pub enum Command {
     ///
     /// A Logstore that was never enabled is enabled first, with 180 days of retention or what the configuration says.
     /// With --config the sources of that file are read. With --include, and no file, the named files are: everything
-    /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration. Servers
-    /// of `gate:` are started too, but not with --once; with one of them it goes on until it is told to stop.
+    /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration. The API
+    /// of `api:` and servers of `gate:` are started too, but not with --once; with one of them it goes on until it is told to stop.
     Run(RunArgs),
     /// Route the events of an agent, from standard input to standard output
     ///
@@ -119,6 +121,9 @@ pub enum Command {
     /// Keep days from being dropped, however old they are
     #[command(subcommand)]
     Hold(HoldCommand),
+    /// Make, list and revoke the access keys that SDKs read the Logstore with
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Say what a Logstore holds, how far the sources are, and what stands still
     Status(StatusArgs),
     /// Check that nothing in a Logstore, or in an export, was changed, added, removed or reordered

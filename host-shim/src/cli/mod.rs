@@ -15,6 +15,7 @@ mod fixtures;
 mod gate;
 mod hold;
 mod improg;
+mod keys;
 mod log;
 mod policy;
 mod proof;
@@ -107,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Disable(args) => disable::run(&args),
         Command::Retention(command) => retention::run(&command),
         Command::Hold(command) => hold::run(&command),
+        Command::Keys(command) => keys::run(&command),
         Command::Status(args) => status::run(&args),
         Command::Verify(args) => verify::run(&args, &log),
         Command::Export(args) => export::run(&args, &log),

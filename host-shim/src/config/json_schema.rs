@@ -107,8 +107,11 @@ mod tests {
             [
                 "account: default",
                 "actiontrail: default",
+                "api: default",
                 "metrics: default",
                 "region: default",
+                "endpoint: default",
+                "tls: default",
                 "otlp: default",
                 "vector: default",
                 "cache_dir: default"

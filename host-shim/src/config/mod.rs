@@ -3,6 +3,7 @@
 //! Must never start with a setting it did not understand, read a credential, or print the value of an environment
 //! variable.
 
+mod api;
 mod check;
 mod cloud;
 mod dedicated;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub use api::{Api, ApiTls};
 pub use cloud::{
     ActionTrail, AddressStyle, AssumeRoleCredentials, Compression, Connection, Credentials, Network, OssSource, Proxy,
     Signature, SlsSource, Sts,
@@ -107,12 +109,13 @@ impl Config {
             plugin: Plugin::default(),
             gate: Gate::default(),
             metrics: None,
+            api: None,
         })
     }
 
-    /// Has every source end when all was read, as `--once` asks, and no server started.
+    /// Has every source end when all was read, as `--once` asks, and no server started that somebody may come to at any time.
     pub fn set_once(&mut self) {
-        (self.gate.vector, self.gate.otlp) = (None, None);
+        (self.gate.vector, self.gate.otlp, self.api) = (None, None, None);
         for source in self.sources.values_mut() {
             source.set_follow(false);
         }

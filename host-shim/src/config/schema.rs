@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::api::Api;
 use super::cloud::{ActionTrail, OssSource, SlsSource};
 use super::gate::Gate;
 use super::pattern;
@@ -82,6 +83,11 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Metrics")]
     pub metrics: Option<Metrics>,
+
+    /// The API that SDKs of Log Service, their consumers and Grafana read the Logstore by. Without it nothing listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Api")]
+    pub api: Option<Api>,
 }
 
 /// Where operation logs come from.

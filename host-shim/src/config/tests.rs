@@ -148,6 +148,13 @@ sinks:
   files: { type: spool, dir: ./spool, prefix: audit, encoding: ecs, rotate_bytes: 1048576, keep_hours: 48 }
   out: { type: stdout, encoding: ocsf }
 metrics: { listen: "[::1]:9598" }
+api:
+  listen: 0.0.0.0:443
+  project: audit
+  endpoint: logs.example.internal
+  tls: { certificate: ./tls.pem, key: ./tls.key }
+  plaintext: true
+  connections: 20000
 "#;
 
 #[test]

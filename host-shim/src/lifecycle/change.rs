@@ -118,6 +118,45 @@ pub fn change<T>(
     })
 }
 
+/// What is entered beside the Logstore's life, and the checkpoint that says that it is.
+#[derive(Debug, Default)]
+pub struct Entered {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// Name and content of the checkpoint.
+    pub checkpoint: Option<(&'static str, Vec<u8>)>,
+}
+
+/// Enters in the journal what was done beside the Logstore; `false` when a run has it open, which then enters it itself.
+///
+/// # Errors
+/// See [`LifecycleError`]; before the commit nothing has changed.
+pub fn enter(
+    dir: &Path,
+    now_us: i64,
+    decide: impl FnOnce(&innertrail_logstore::State) -> Entered,
+) -> Result<bool, LifecycleError> {
+    let not_there = || innertrail_logstore::Error::NotALogstore { path: dir.to_owned() };
+    let existing = Existing::find(dir)?.ok_or_else(|| LifecycleError::Open(not_there()))?;
+    let options = Options::new(key::open(dir, &existing.trail)?);
+    let mut writer = match Writer::open(dir, &existing.trail, existing.layout, options, now_us) {
+        Err(innertrail_logstore::Error::Locked { .. }) => return Ok(false),
+        other => other.map_err(LifecycleError::Open)?,
+    };
+    let Entered { mut entries, checkpoint } = decide(writer.state());
+    entries.extend(recovered(&writer, "keys", now_us));
+    let (rows, mut txn) = (Rows::new(writer.layout()), writer.begin());
+    entries.iter().for_each(|entry| rows.push(&mut txn, entry));
+    if let Some((name, content)) = checkpoint {
+        txn.checkpoint(name, &content);
+    }
+    if !txn.is_empty() {
+        writer.commit(txn, now_us)?;
+    }
+    writer.close(now_us)?;
+    Ok(true)
+}
+
 /// Drops what is too old from a Logstore that nothing runs on, disabled or not.
 ///
 /// # Errors

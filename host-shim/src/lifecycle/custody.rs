@@ -9,7 +9,7 @@ use innertrail_logstore::{Error, Retired, Snapshot, Store, Transaction, Writer};
 
 use super::day::{HOUR_US, rfc3339};
 use super::plan::{Drop, Present, STORES, plan};
-use super::retention::{DEFAULT_DAYS, Retention, days_told};
+use super::retention::{DEFAULT_DAYS, Retention, RetentionError, Wish, days_told};
 use super::sources::{Provider, SourceState};
 use super::state::KEY;
 use super::{LifecycleError, State};
@@ -202,6 +202,28 @@ impl Custody {
     /// Enters what a source can never give any more, into the transaction that moves its position over it.
     pub fn gap(&self, txn: &mut Transaction, source: &str, gap: &Gap, now_us: i64) {
         self.rows.push(txn, &Entry::gap(self.by, source, gap, now_us));
+    }
+
+    /// Keeps records for more days, into the transaction that holds what else is done; `false` when that is not longer. A
+    /// shortening that was asked for is called off by a longer time alone.
+    ///
+    /// # Errors
+    /// [`RetentionError`]; nothing has changed then.
+    pub fn lengthen(
+        &mut self,
+        txn: &mut Transaction,
+        days: u32,
+        about: impl FnOnce(Entry) -> Entry,
+        now_us: i64,
+    ) -> Result<bool, RetentionError> {
+        let old = self.state.retention.days;
+        if days <= old {
+            return Ok(false);
+        }
+        self.state.retention.set(Wish::of(days), now_us)?;
+        self.rows.push(txn, &about(retention_entry(old, &self.state.retention, "api", now_us)));
+        txn.checkpoint(KEY, &self.state.json());
+        Ok(true)
     }
 
     /// Enters what happened to a sink, into the transaction that keeps it.

@@ -18,7 +18,7 @@ pub mod told;
 
 use std::path::PathBuf;
 
-pub use change::{Changed, Enabling, Existing, apply, change, enable};
+pub use change::{Changed, Enabling, Entered, Existing, apply, change, enable, enter};
 pub(crate) use custody::retention_entry;
 pub use custody::{Custody, Dropped, Opening, planned};
 pub use plan::{Drop, Present, STORES, plan};

@@ -6,6 +6,9 @@
 
 use std::sync::PoisonError;
 
+use innertrail_api::refuse::Surface;
+use innertrail_api::server::Counts;
+
 use super::exposition::{Exposition, Family, Number, seconds};
 use super::{Board, Shown};
 use crate::clock;
@@ -32,6 +35,9 @@ type Three<'a> = [(&'static str, &'a str); 3];
 pub(super) fn text(board: &Board) -> String {
     let mut out = Exposition::default();
     run(&mut out, board);
+    if let Some(counts) = board.api.get() {
+        api(&mut out, counts);
+    }
     let shown = board.shown.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, shown)| shown.clone());
     if let Some(shown) = shown {
         let facts = Facts { board, shown: &shown };
@@ -67,6 +73,28 @@ fn protocol(of_type: &str) -> &'static str {
         "forward" => "tcp",
         _ => "http",
     }
+}
+
+/// The API, since the run began.
+fn api(out: &mut Exposition, counts: &Counts) {
+    out.family("innertrail_api_connections", GAUGE, "Connections to the API that are open.", |f| {
+        f.add(&[], counts.connections());
+    });
+    let help = "Idle connections that were closed to make room for others.";
+    out.family("innertrail_api_evicted_connections_total", COUNTER, help, |f| f.add(&[], counts.evicted()));
+    out.family("innertrail_api_answers_total", COUNTER, "Calls that were answered, by HTTP status.", |f| {
+        for (status, count) in counts.answers() {
+            f.add(&[("status", status.to_string().as_str())], count);
+        }
+    });
+    let help =
+        "Writes that were refused, by what they would have done. Each is in the journal, too. Alert on its growth.";
+    out.family("innertrail_api_refused_writes_total", COUNTER, help, |f| {
+        let refused = counts.refused();
+        for surface in Surface::ALL {
+            f.add(&[("surface", surface.name())], refused.get(&surface).copied().unwrap_or(0));
+        }
+    });
 }
 
 struct Facts<'a> {

@@ -10,7 +10,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
@@ -52,6 +52,8 @@ pub(crate) struct Board {
     /// Milliseconds after `begun` at which the pipeline's loop last turned.
     turned_ms: AtomicU64,
     commits: Mutex<Histogram>,
+    /// What the API counts, when there is one.
+    api: OnceLock<Arc<innertrail_api::server::Counts>>,
 }
 
 impl Board {
@@ -68,6 +70,7 @@ impl Board {
             shown: Mutex::default(),
             turned_ms: AtomicU64::new(0),
             commits: Mutex::default(),
+            api: OnceLock::new(),
         }
     }
 
@@ -75,6 +78,11 @@ impl Board {
     pub(crate) fn turned(&self) {
         let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.turned_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// There is an API, and these are its numbers.
+    pub(crate) fn counts(&self, counts: Arc<innertrail_api::server::Counts>) {
+        let _first = self.api.set(counts);
     }
 
     /// Whether it is time for a new copy.

@@ -143,6 +143,9 @@ impl Pipeline {
         self.txn = Transaction::default();
         // What sinks had to keep is forgotten with it, and they are told so.
         self.parked = Default::default();
+        if let Some(state) = self.committer.state() {
+            self.untold.again(state);
+        }
         let known = self.committer.state().and_then(|state| state.checkpoint(TRANSFORM));
         if known != Some(self.config.transform_json().as_bytes()) {
             self.txn.checkpoint(TRANSFORM, self.config.transform_json().as_bytes());

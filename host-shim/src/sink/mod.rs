@@ -100,6 +100,11 @@ impl Sinks {
         Ok(())
     }
 
+    /// What they hear by of what is durable, for others who read along.
+    pub(crate) fn notify(&self) -> Notify {
+        self.notify.clone()
+    }
+
     /// Tells them what is durable.
     pub(crate) fn committed(&self, state: &innertrail_logstore::State) {
         self.notify.committed(state);

@@ -3,6 +3,7 @@
 mod csv;
 mod json;
 mod text;
+pub(crate) mod texts;
 
 use std::io::Write;
 

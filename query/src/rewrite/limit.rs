@@ -23,6 +23,15 @@ pub(super) fn apply(query: &mut Query, dialect: Dialect) -> Result<(), Box<Error
     Ok(())
 }
 
+/// The outermost limit, where it is a number.
+pub(super) fn of(query: &Query) -> Option<u64> {
+    let limit = match query.limit_clause.as_ref()? {
+        LimitClause::LimitOffset { limit, .. } => limit.as_ref()?,
+        LimitClause::OffsetCommaLimit { limit, .. } => limit,
+    };
+    number(limit)?.0.parse().ok()
+}
+
 /// An error of the query's own words, with its place.
 pub(super) fn misuse(message: &str, at: Span) -> Box<Error> {
     let place = position(at.start).map(|at| format!(" at {at}")).unwrap_or_default();

@@ -37,7 +37,8 @@
 //! a text column is an error; Log Service would quietly look for the words instead.
 //!
 //! The entry is the event's own text, as stored and with JSON escapes replaced. Columns that were worked out (`it_…`) or
-//! came with the record (`__topic__`) are searched by name only.
+//! came with the record (`__topic__`) are searched by name only. An audit event that came without a topic is found under
+//! `actiontrail_audit_event`, as if ActionTrail had delivered it to Log Service; the column itself holds what came.
 //!
 //! # `search` alone
 //! All columns, newest first by event time, then by sequence number, at most [`DEFAULT_LIMIT`] rows: the console's habit.
@@ -53,6 +54,7 @@ mod parser;
 mod predicate;
 mod request;
 mod text;
+mod topic;
 mod words;
 
 pub use ast::{Bound, Comparison, Node, Pattern, PatternPart, Search, Term, Test};
@@ -61,6 +63,7 @@ pub use fault::SearchFault;
 pub(crate) use needs::Needs;
 pub(crate) use predicate::{is_lifted, predicate};
 pub(crate) use request::Request;
+pub(crate) use topic::topic;
 
 use crate::Error;
 

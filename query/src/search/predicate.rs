@@ -13,6 +13,7 @@ use crate::search::document::{FieldTest, ValueTest};
 use crate::search::function::{self, Question};
 use crate::search::needs::Needs;
 use crate::search::text::{MATCHER_WORDS, Matcher};
+use crate::search::topic::{TOPIC, topic};
 use crate::search::words::{self, Word};
 use crate::search::{SearchFault, ast::Pattern};
 
@@ -93,6 +94,12 @@ impl Builder<'_> {
         function::call(normal, question, column(of))
     }
 
+    /// What a text column says of a row.
+    fn value(&self, name: &str) -> Expr {
+        let of = if name == TOPIC { topic(self.arrow) } else { None };
+        of.unwrap_or_else(|| column(name))
+    }
+
     fn term(&self, term: &Term) -> Built {
         let normal = Node::Term(term.clone()).to_string();
         let Some(field) = &term.field else {
@@ -122,14 +129,14 @@ impl Builder<'_> {
     /// A condition on a text column; `None` for a comparison.
     fn text(&self, name: &str, test: &Test, normal: &str) -> Option<(Expr, Needs)> {
         let filter = match test {
-            Test::Present => column(name).is_not_null(),
+            Test::Present => self.value(name).is_not_null(),
             Test::Empty if name == self.entry => lit(false),
-            Test::Empty => column(name).eq(lit("")),
+            Test::Empty => self.value(name).eq(lit("")),
             Test::Compare(_) => return None,
             Test::Words(_) | Test::Pattern(_) | Test::Phrase(_) => {
                 let decodings = if name == self.entry { EVENT_DECODINGS } else { VALUE_DECODINGS };
                 let (matcher, needs) = self.matcher(test, decodings);
-                let filter = self.ask(normal, Question::Text(matcher), name);
+                let filter = function::call(normal, Question::Text(matcher), self.value(name));
                 return Some((filter, if is_lifted(name) { needs } else { Needs::nothing() }));
             }
         };

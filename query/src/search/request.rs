@@ -22,6 +22,8 @@ pub(crate) enum Request {
         search: Search,
         /// The SQL at its place in the text, behind blanks; our own where there was none.
         sql: String,
+        /// Byte of the `|` in front of it.
+        pipe: Option<usize>,
     },
 }
 
@@ -37,13 +39,15 @@ impl Request {
         }
         let blanked = blank(text, start);
         let (search, pipe) = parser::parse(&blanked)?;
-        let Some(pipe) = pipe else { return Ok(Self::Search { search, sql: listing(schema) }) };
+        let Some(pipe) = pipe else { return Ok(Self::Search { search, sql: listing(schema), pipe }) };
         let behind = pipe + 1;
         if blanked[behind..].trim().is_empty() {
             let fault = SearchFault::Expected { wanted: "a SELECT behind the |", found: "the end".into() };
             return Err(lexer::error(&blanked, behind, fault));
         }
-        Ok(Self::Search { search, sql: blank(&blanked, behind) })
+        // Each character of the comments in front has become one byte.
+        let in_text = (pipe + start).checked_sub(text[..start].chars().count());
+        Ok(Self::Search { search, sql: blank(&blanked, behind), pipe: in_text })
     }
 }
 

@@ -240,7 +240,7 @@ fn days() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(i64::from(MIN_DAYS)..=i64::from(FOR_EVER))
 }
 
-fn short_text(text: &str) -> Result<String, String> {
+pub(super) fn short_text(text: &str) -> Result<String, String> {
     match text.trim().len() {
         1..=1024 => Ok(text.trim().to_owned()),
         _ => Err("expected 1 to 1024 bytes of text".to_owned()),

@@ -1,0 +1,57 @@
+//! The body of the fuzz target for the search grammar. It must hold for any bytes: it may panic on a fault only.
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
+
+use innertrail_query::Error;
+use innertrail_query::search;
+
+/// What is a search has a normal form that is the same search; what is none has an error with its place.
+pub fn search_grammar(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match search::parse(text) {
+        Ok(found) => {
+            let normal = found.to_string();
+            let again = search::parse(&normal).unwrap_or_else(|e| panic!("{text:?} became {normal:?}: {e}"));
+            assert_eq!(again, found, "{text:?} became {normal:?}");
+        }
+        Err(Error::Search { at, .. }) => {
+            let lines = text.matches('\n').count() as u64 + 1;
+            assert!((1..=lines).contains(&at.line) && at.column >= 1, "{text:?}: {at}");
+        }
+        Err(Error::TooLarge { .. }) => {}
+        Err(other) => panic!("{text:?}: {other}"),
+    }
+}
+
+/// Seeds and mutations of them, on every build.
+#[test]
+fn the_grammar_holds_for_any_bytes() {
+    let seeds = [
+        "a* and not b or (c d?e) not #\"f g\"",
+        "userIdentity.type:ram-user and eventName:\"a \\\" b\" and x in [100 200)",
+        "__tag__:k:v source:1 it_time >= \"2027-01-15T08:00:00Z\" y < -1.50 z:\"\" w:*",
+        "sort \"limit\" \\* 存储 \u{feff}",
+    ];
+    let signs = [
+        "\"", "\\", "(", ")", "[", "]", ":", "*", "?", "#", "|", " and ", " not ", " or ", " in ", "<", ">=", "=", "é",
+        "\n",
+    ];
+    let mut random = 1u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % below.max(1)
+    };
+    for seed in seeds {
+        search_grammar(seed.as_bytes());
+        for _ in 0..3_000 {
+            let mut chars: Vec<char> = seed.chars().collect();
+            for _ in 0..=next(4) {
+                let at = next(chars.len() + 1);
+                match next(2) {
+                    0 if at < chars.len() => drop(chars.remove(at)),
+                    _ => drop(chars.splice(at..at, signs[next(signs.len())].chars())),
+                }
+            }
+            search_grammar(chars.into_iter().collect::<String>().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Further clients of the vendor, unchanged, against a running `innertrail run`: the Node SDK and the command line tool. Without them a
+//! test prints `SKIPPED: reason`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use super::{EVENTS, LS, SHARDS, Serving, get};
+use crate::harness::event;
+
+/// A run that has taken everything in, and a key of a reader.
+fn ready(dir: &Path) -> (Serving, innertrail_test_cloud::Key) {
+    let serving = Serving::start(dir);
+    let reader = serving.key("reader");
+    let count = get(LS, "type=histogram&from=1793491200&to=1795305600&query=*");
+    serving.until(&count, &reader, |answer| answer.header("x-log-count") == EVENTS.to_string());
+    (serving, reader)
+}
+
+fn text(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{out}{err}")
+}
+
+#[test]
+fn the_official_node_sdk_reads_and_cannot_write() {
+    let module = std::env::var("INNERTRAIL_NODE_MODULES").map(|modules| format!("{modules}/@alicloud/log"));
+    let Some(module) = module.ok().filter(|module| Path::new(module).is_dir()) else {
+        return println!("SKIPPED: INNERTRAIL_NODE_MODULES names no folder with @alicloud/log");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (serving, reader) = ready(dir.path());
+    let expected = (0..EVENTS).filter(|id| id % 250 == 7).count();
+    let setup = json!({"id": reader.id, "secret": reader.secret, "logstore": "innertrail_main-trail", "count": EVENTS,
+        "expected": expected, "shards": SHARDS, "port": serving.at.port()});
+    let mut node = Command::new("node");
+    node.args(["-e", include_str!("node.js")]).env("MODULE", module).env("SETUP", setup.to_string());
+    let ran = node.output().unwrap();
+    assert!(ran.status.success() && text(&ran).contains("all calls as expected"), "{}", text(&ran));
+    assert_eq!(serving.journal("write_refused", 1).len(), 1, "one write is one request");
+}
+
+#[test]
+fn the_official_command_line_tool_reads_dumps_and_cannot_delete() {
+    let tool =
+        std::env::var("INNERTRAIL_PYTHON").ok().and_then(|python| Some(Path::new(&python).parent()?.join("aliyunlog")));
+    let Some(tool) = tool.filter(|tool| tool.is_file()) else {
+        return println!("SKIPPED: there is no aliyunlog beside the interpreter that INNERTRAIL_PYTHON names");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (serving, reader) = ready(dir.path());
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(&tool);
+        // Its own configuration is looked for at home.
+        command.arg("log").args(words).env("HOME", dir.path()).env("http_proxy", format!("http://{}", serving.at));
+        command.env_remove("no_proxy").env_remove("NO_PROXY").arg("--region-endpoint=http://logs.example.test");
+        command.arg(format!("--access-id={}", reader.id)).arg(format!("--access-key={}", reader.secret));
+        command.output().unwrap()
+    };
+    let sql = "--query=* | select eventName, count(1) as n group by eventName";
+    let place = ["--project=audit", "--logstore=innertrail_main-trail"];
+    let span = ["--from_time=2026-11-01 00:00:00+00:00", "--to_time=2026-11-22 00:00:00+00:00"];
+    let found = ask(&["get_log", place[0], place[1], span[0], span[1], sql]);
+    let table: Value = serde_json::from_slice(&found.stdout).unwrap_or_else(|_| panic!("{}", text(&found)));
+    assert_eq!(table, json!([{"eventName": "PutBucketAcl", "n": EVENTS.to_string()}]));
+
+    let (names, files) =
+        (["--project_name=audit", "--logstore_name=innertrail_main-trail"], dir.path().join("{}.dump"));
+    let path = format!("--file_path={}", files.display());
+    let dumped = ask(&["pull_log_dump", names[0], names[1], "--from_time=begin", "--to_time=end", &path]);
+    assert!(dumped.status.success(), "{}", text(&dumped));
+    let logs = (0..SHARDS).filter_map(|shard| std::fs::read_to_string(dir.path().join(format!("{shard}.dump"))).ok());
+    let mut events: Vec<String> = logs
+        .flat_map(|file| file.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>())
+        .map(|log| log["event"].as_str().unwrap().to_owned())
+        .collect();
+    events.sort();
+    assert_eq!(events, (0..EVENTS).map(|id| event(id, "")).collect::<Vec<_>>());
+
+    let deleted = ask(&["delete_logstore", names[0], names[1]]);
+    assert_eq!(deleted.status.code(), Some(3), "{}", text(&deleted));
+    assert!(text(&deleted).contains("LogStoreReadOnly"), "{}", text(&deleted));
+}
