@@ -188,7 +188,9 @@ mod tests {
             let (mut text, mut state) = (log.to_owned(), seed | 1);
             for (level, (how, key, often)) in wraps.iter().enumerate() {
                 let mut spell = || {
-                    (state ^= state << 13, state ^= state >> 7, state ^= state << 17).2;
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
                     state % 8 < u64::from(*often)
                 };
                 text = match how {

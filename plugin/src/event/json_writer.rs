@@ -122,6 +122,9 @@ fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
 /// Whole chunks are copied whatever is in them, and what needs an escape is written over: texts like JSON in JSON have
 /// a quote every few bytes, and a call to copy so few costs more than the bytes.
 fn write_stretch(out: &mut Vec<u8>, text: &[u8]) {
+    if text.len() < 16 {
+        return write_short(out, text);
+    }
     let (mut at, mut end) = (0, out.len());
     out.resize(end + 2 * text.len(), 0);
     while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<16>) {
@@ -135,7 +138,16 @@ fn write_stretch(out: &mut Vec<u8>, text: &[u8]) {
         }
     }
     out.truncate(end);
-    for byte in text.get(at..).unwrap_or_default() {
+    write_short(out, text.get(at..).unwrap_or_default());
+}
+
+/// Few bytes, most often none of them odd.
+#[inline(always)]
+fn write_short(out: &mut Vec<u8>, text: &[u8]) {
+    if !text.iter().fold(false, |any, byte| any | needs_escape(*byte)) {
+        return out.extend_from_slice(text);
+    }
+    for byte in text {
         if needs_escape(*byte) { write_escape(out, *byte) } else { out.push(*byte) }
     }
 }

@@ -161,7 +161,8 @@ impl Transform {
         if matches!(batch.codec, Codec::ActionTrail | Codec::Json) {
             return self.json(batch, frame, bytes, out);
         }
-        if out.encoding == Encoding::Verbatim && self.is_ordinary(batch.codec, bytes) {
+        let marked = batch.sealed.binary_search(&out.seen).is_ok();
+        if out.encoding == Encoding::Verbatim && !marked && self.is_ordinary(batch.codec, bytes) {
             out.seen += 1;
             return out.bytes(whole, bytes, Route::Passthrough, "");
         }

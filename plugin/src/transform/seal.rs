@@ -26,8 +26,11 @@ pub(super) fn claim(event: &RawEvent<'_>, place: u32) -> Option<Claim> {
 /// `v1.<index>.<hex>`.
 fn parse(seal: &str) -> Option<(u64, Vec<u8>)> {
     let (index, hex) = seal.strip_prefix("v1.")?.split_once('.')?;
-    let digits: Option<Vec<u32>> = hex.chars().map(|c| c.to_digit(16)).collect();
-    let mark = digits?.chunks(2).map(|pair| pair.iter().fold(0u8, |sum, d| sum << 4 | *d as u8)).collect();
+    let mut digits = Vec::with_capacity(hex.len());
+    for byte in hex.bytes() {
+        digits.push(char::from(byte).to_digit(16)? as u8);
+    }
+    let mark = digits.chunks(2).map(|pair| pair.iter().fold(0u8, |sum, d| sum << 4 | d)).collect();
     Some((index.parse().ok()?, mark))
 }
 
@@ -47,7 +50,7 @@ pub(super) fn claim_of_native(frame: &[u8], decoder: &Decoder, place: u32) -> Op
     if !top.is_log() || own.iter().any(|name| decoder.watch.contains(name, false)) {
         return None;
     }
-    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let text = |bytes| simdutf8::basic::from_utf8(bytes).ok();
     let (index, mark) = parse(text(top.seal?)?).unwrap_or_default();
     Some(Some(Claim { event: place, index, mark, canonical: text(top.event?)?.as_bytes().to_vec() }))
 }
@@ -133,7 +136,7 @@ fn agrees_in_place(event: &RawEvent<'_>, decoder: &Decoder) -> Option<bool> {
     let index = event.text_of(event.seal).and_then(|seal| parse(&seal)).map(|(index, _)| index);
     Some(outer.iter().all(|(key, value)| {
         // Of two fields of one name the last one is read.
-        match fields.iter().rfind(|(own, _)| own == key) {
+        match fields.iter().rfind(|(own, _)| own.len() == key.len() && own.first() == key.first() && own == key) {
             Some((_, own)) => same((event.bytes, *value), (&written, *own)),
             None if *key == b"event" => whole,
             None if *key == b"it_seal" => true,

@@ -6,6 +6,7 @@
 use crate::event::json::{
     write_json_boolean, write_json_float, write_json_integer, write_json_string, write_json_timestamp,
 };
+use crate::event::write_json_bytes;
 
 /// Levels of maps and lists that are followed.
 pub(super) const LEVELS: usize = 8;
@@ -180,8 +181,10 @@ fn output_id(bytes: &[u8]) -> Option<()> {
     (is_text(component) && is_text(port)).then_some(())
 }
 
+/// Names are short and of ASCII: one look at all their bytes at once tells.
+#[inline(always)]
 fn is_text(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok()
+    bytes.iter().fold(0, |all, byte| all | byte) < 0x80 || simdutf8::basic::from_utf8(bytes).is_ok()
 }
 
 /// What a length-delimited field of this number holds, where nothing follows it.
@@ -256,7 +259,7 @@ impl<'a> Visit<'a> for Json {
 
     fn name(&mut self, name: &'a [u8], _: bool) -> Option<()> {
         self.comma();
-        write_json_string(&mut self.0, name);
+        write_json_bytes(&mut self.0, name);
         self.0.push(b':');
         Some(())
     }
