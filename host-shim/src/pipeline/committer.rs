@@ -19,7 +19,7 @@ use crate::status::SOURCE;
 
 /// While the writer is away a transaction grows to this many times `commit_bytes`; then its maker waits. The transaction is in
 /// memory up to four times: growing, on its way, as a frame, and read back into a segment.
-const GROWTH: u64 = 8;
+const GROWTH: u64 = 4;
 
 /// The writer and a transaction on their way.
 struct Job {
