@@ -119,7 +119,8 @@ impl Decoder {
         opens: u8,
         visit: &mut dyn FnMut(Record<'_>),
     ) -> Result<usize, ScanError> {
-        let found = record::unsettled(frame, start, self.max_depth, &self.watch, Carried::Along)?;
+        let carried = if opens > 0 { Carried::Along } else { Carried::Apart };
+        let found = record::unsettled(frame, start, self.max_depth, &self.watch, carried)?;
         let len = found.event.bytes.len();
         let Unsettled { mut event, opening, carried } = found;
         if let Some(carried) = carried {
@@ -414,6 +415,11 @@ mod tests {
             format!("{}{log}{}", r#"{"data":"#.repeat(levels), "}".repeat(levels))
         };
         assert!(seen(nested(3).as_bytes()).contains("Some(Audit)"));
+        // What is decoded on the way counts as a container too: the fourth one is not opened.
+        let (within, beyond) = (nested(2), nested(3));
+        let carried = |nested: &str| nested.replace(r#"{"eventId""#, r#"{"event":{"eventId""#) + "}";
+        assert!(seen(carried(&within).as_bytes()).contains("Some(Audit)"));
+        assert!(seen(carried(&beyond).as_bytes()).contains("None id=None"));
         assert!(seen(nested(40).as_bytes()).contains("None id=None"));
     }
 

@@ -120,7 +120,7 @@ struct Walk<'a, 'w> {
     carried: Option<Box<Unsettled<'a>>>,
 }
 
-impl<'a, 'w> Walk<'a, 'w> {
+impl<'a> Walk<'a, '_> {
     /// Walks the members of the object at the scanner.
     #[inline(always)]
     fn members(&mut self, mut each: impl FnMut(&mut Self, Token) -> Result<(), ScanError>) -> Result<(), ScanError> {

@@ -17,6 +17,7 @@ use crate::transform::batch::{Fault, Frame};
 
 /// Most log groups of a page.
 const MOST_GROUPS: u32 = 1000;
+
 /// Why an answer is no page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoPage {
