@@ -3,6 +3,7 @@
 //! It must never read a frame that is not durable, nor change the disk while the writer does, as long as what is built
 //! fits one row group: the order of what happens to the disk stays the same at each run.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,7 +19,7 @@ use crate::{Error, Store};
 pub(crate) struct Built {
     /// Frames of the generation that were read.
     pub(crate) frames: u64,
-    /// In the order of their names' places.
+    /// By store, and of one store in the order of their rows.
     pub(crate) segments: Vec<(Store, Written)>,
 }
 
@@ -91,10 +92,11 @@ fn build(
     inbox: &Receiver<Durable>,
     stop: &AtomicBool,
 ) -> Result<Built, Error> {
-    let missing = || Error::corrupt(&wal::path(&home.dir, generation), 0, "the write-ahead log disappeared");
+    let path = wal::path(&home.dir, generation);
+    let missing = || Error::corrupt(&path, 0, "the write-ahead log disappeared under the writer");
     let reader = WalReader::open(&home.dir, generation)?.ok_or_else(missing)?;
     let lanes = Store::ALL.map(|store| Lane::new(&home, store, from[store.place()]));
-    let mut work = Work { home, generation, reader, lanes, frames: 0 };
+    let mut work = Work { home, path, reader, lanes, frames: 0 };
     for durable in inbox {
         while work.frames < durable.frames && !stop.load(Ordering::Relaxed) {
             work.frame(durable.len)?;
@@ -105,7 +107,8 @@ fn build(
 
 struct Work {
     home: Home,
-    generation: u64,
+    /// Of the log.
+    path: PathBuf,
     reader: WalReader,
     lanes: [Lane; STORES],
     frames: u64,
@@ -114,14 +117,13 @@ struct Work {
 impl Work {
     /// Takes the next frame of a log of which `len` bytes are durable.
     fn frame(&mut self, len: u64) -> Result<(), Error> {
-        let path = wal::path(&self.home.dir, self.generation);
         self.reader.grown(len);
-        let lost = || Error::corrupt(&path, 0, "the write-ahead log changed under the writer");
+        let lost = || Error::corrupt(&self.path, 0, "the write-ahead log changed under the writer");
         let frame = self.reader.next()?.ok_or_else(lost)?;
         let day = day_of(frame.header.now_us)
-            .ok_or_else(|| Error::corrupt(&path, self.reader.offset(), "the time of a frame is out of range"))?;
+            .ok_or_else(|| Error::corrupt(&self.path, self.reader.offset(), "the time of a frame is out of range"))?;
         for lane in &mut self.lanes {
-            lane.take(&self.home, &frame, day).map_err(|e| e.at(&path))?;
+            lane.take(&self.home, &frame, day).map_err(|e| e.at(&self.path))?;
         }
         self.frames += 1;
         self.reader.reuse(frame);

@@ -317,20 +317,18 @@ impl Writer {
         self.wal.frames += 1;
         self.wal.rows += tally.records.iter().sum::<u64>();
         self.wal.hour = Some(hour_of(now_us));
-        self.build()?;
+        self.building = Some(self.build()?);
         Ok(committed)
     }
 
-    /// Has segments built of what is durable, beside what comes next.
-    fn build(&mut self) -> Result<(), Error> {
-        let durable = Durable { frames: self.wal.frames, len: self.wal.len };
+    /// Has segments built of what is durable, beside what comes next, and gives who does it.
+    fn build(&mut self) -> Result<Building, Error> {
         let building = match self.building.take() {
             Some(building) => building,
             None => Building::begin(&self.home, self.wal.id.generation, self.sealed_end)?,
         };
-        building.grown(durable);
-        self.building = Some(building);
-        Ok(())
+        building.grown(Durable { frames: self.wal.frames, len: self.wal.len });
+        Ok(building)
     }
 
     /// Enters the ids of the rows for the dedicated Logstore; of each in turn whether it is new.
@@ -348,10 +346,8 @@ impl Writer {
     pub(crate) fn rotate(&mut self, now_us: i64, kept: [u64; STORES]) -> Result<(), Error> {
         let old = self.wal.id.generation;
         let old_path = wal::path(&self.home.dir, old);
-        self.build()?;
-        let building =
-            self.building.take().ok_or_else(|| Error::corrupt(&old_path, 0, "nobody builds its segments"))?;
-        let rotated = rotate::rotate(&self.home, building.finish()?, self.sealed_end, &mut self.seal)?;
+        let built = self.build()?.finish()?;
+        let rotated = rotate::rotate(&self.home, built, self.sealed_end, &mut self.seal)?;
         if rotated.frames != self.wal.frames || rotated.end != self.state.next_seq {
             return Err(Error::corrupt(&old_path, 0, "the write-ahead log changed under the writer"));
         }
