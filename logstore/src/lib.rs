@@ -62,6 +62,7 @@ pub use dedup::IdProgress;
 pub use error::{Error, RowError, RowFault};
 pub use layout::{Column, Encoding, Kind, Layout, MAX_COLUMNS, RECEIVED, SEQ};
 pub use retire::Retired;
+pub use scan::conform;
 pub use seal::key::SealKey;
 pub use seal::proof::Proof;
 pub use segment::{ROW_GROUP_ROWS, SegmentRef};

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -103,8 +103,11 @@ impl SegmentRows {
     }
 }
 
-/// Orders the columns of a file as in `schema`; columns added later are null.
-fn conform(batch: &RecordBatch, schema: &SchemaRef, segment: &SegmentRef) -> Result<RecordBatch, Error> {
+/// Orders the columns of a segment's batch as in `schema`, which may name none; columns added later are null.
+///
+/// # Errors
+/// [`Error::Corrupt`] for a column that must be there and is missing or of another type.
+pub fn conform(batch: &RecordBatch, schema: &SchemaRef, segment: &SegmentRef) -> Result<RecordBatch, Error> {
     let column = |field: &arrow::datatypes::FieldRef| -> Result<ArrayRef, Error> {
         match batch.column_by_name(field.name()) {
             Some(array) if array.data_type() == field.data_type() => Ok(Arc::clone(array)),
@@ -117,7 +120,8 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef, segment: &SegmentRef) -> Res
         }
     };
     let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?)
 }
 
 /// Calls `each` with every value of a text column. A segment older than the column has none.

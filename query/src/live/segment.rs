@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -158,15 +158,5 @@ fn build(builder: Builder, segment: &SegmentRef) -> Result<ParquetRecordBatchRea
 
 /// The columns of a file as in `schema`; those added later are null.
 fn conform(batch: &RecordBatch, schema: &SchemaRef, segment: &SegmentRef) -> Result<RecordBatch, Error> {
-    let column = |field: &FieldRef| -> Result<ArrayRef, Error> {
-        match batch.column_by_name(field.name()) {
-            Some(array) if array.data_type() == field.data_type() => Ok(Arc::clone(array)),
-            None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
-            _ => Err(failed(&segment.path, &format!("the column `{}` is missing or of another type", field.name()))),
-        }
-    };
-    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    // A search may need no column at all.
-    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows).map_err(|e| failed(&segment.path, &e))
+    innertrail_logstore::conform(batch, schema, segment).map_err(|e| Error::Segment { message: e.to_string() })
 }
