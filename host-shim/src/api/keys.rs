@@ -47,12 +47,17 @@ fn missed(told: u64, changes: &[Change]) -> Option<Entry> {
     (count > 0).then(|| about(Entry::new(Kind::Gap, "keys", first.at_us)))
 }
 
+/// Entries for the changes after the one of this number, and the number of the last of them if there is any.
+fn news(keys: &Keyring, told: u64, now_us: i64) -> (Vec<Entry>, Option<u64>) {
+    let changes = keys.changes_after(told, now_us);
+    let entries = missed(told, &changes).into_iter().chain(changes.iter().map(entry)).collect();
+    (entries, changes.last().map(|last| last.number))
+}
+
 /// What a command enters that has the writer for itself.
 pub(crate) fn entered(keys: &Keyring, state: &State, now_us: i64) -> Entered {
-    let told = told(state);
-    let changes = keys.changes_after(told, now_us);
-    let checkpoint = changes.last().map(|last| (CHECKPOINT, last.number.to_string().into_bytes()));
-    Entered { entries: missed(told, &changes).into_iter().chain(changes.iter().map(entry)).collect(), checkpoint }
+    let (entries, last) = news(keys, told(state), now_us);
+    Entered { entries, checkpoint: last.map(|last| (CHECKPOINT, last.to_string().into_bytes())) }
 }
 
 impl Untold {
@@ -72,11 +77,9 @@ impl Untold {
             return None;
         }
         self.looked_us = now_us;
-        let changes = self.keys.changes_after(self.told, now_us);
-        let last = changes.last()?.number;
-        let entries = missed(self.told, &changes).into_iter().chain(changes.iter().map(entry)).collect();
-        self.told = last;
-        Some((entries, last.to_string().into_bytes()))
+        let (entries, last) = news(&self.keys, self.told, now_us);
+        self.told = last?;
+        Some((entries, self.told.to_string().into_bytes()))
     }
 }
 
