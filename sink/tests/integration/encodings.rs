@@ -7,7 +7,7 @@ use innertrail_sink::encode::{EncodeError, Encoder, Encoding, log_event};
 use innertrail_sink::{Batch, Record};
 use serde_json::{Value, json};
 
-use crate::support::{dedicated, fixtures, layout, logstore, mark, marked, records, rooms};
+use crate::support::{fixtures, layout, logstore, mark, marked, records, rows};
 
 fn written(encoding: Encoding, layout: &Layout, record: &Record) -> Vec<u8> {
     let batch = Batch { trail: "main-trail", layout, records: std::slice::from_ref(record) };
@@ -30,10 +30,10 @@ fn native_json_is_what_tail_prints() {
     let place = fixtures();
     let (layout, records) = records(&place.dir);
     assert!(records.len() > 60, "{}", records.len());
-    let rooms = rooms();
+    let rooms = rows::rooms();
     let mut nulls = 0;
     for record in &records {
-        let tail = dedicated(&rooms, record.row.payload(), batch::Encoding::NativeJson);
+        let tail = rows::dedicated(&rooms, record.row.payload(), batch::Encoding::NativeJson);
         let [tail] = &tail[..] else { panic!("record {} is no operation log any more", record.row.seq) };
         let mut tail = parsed(tail);
         tail["log"]["it_seq"] = json!(record.row.seq);

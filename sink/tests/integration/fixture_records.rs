@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use innertrail_logstore::row::RowRef;
 use innertrail_logstore::{Kind, Layout, Store, StoredRow, Value};
-use innertrail_plugin::route::{Provenance, Reason, Route};
+use innertrail_plugin::route::{Reason, Route};
 use innertrail_plugin::transform::Transform;
-use innertrail_plugin::transform::batch::{self, Codec, Frame};
+use innertrail_plugin::transform::batch::Encoding;
 use innertrail_sink::{Batch, Record};
 pub(crate) use innertrail_test_agents::layout;
+use innertrail_test_agents::rows;
 
 /// 2026-11-12 23:00 UTC, microseconds.
 pub(crate) const NOW: i64 = 1_794_524_400_000_000;
@@ -56,24 +57,10 @@ pub(crate) fn all() -> Fixtures {
 }
 
 fn take(rooms: &Transform, data: &[u8], case: &str, found: &mut Fixtures) {
-    let frames = [Frame { end: u32::try_from(data.len()).unwrap(), offset: 0, fault: None }];
-    let batch = batch::Batch {
-        provenance: Provenance::OwnSource,
-        source: "test",
-        origin: "input.json",
-        codec: Codec::ActionTrail,
-        data,
-        frames: &frames,
-        sealed: &[],
-    };
-    let routed = rooms.run(&batch, batch::Encoding::Row);
-    let mut start = 0;
-    for entry in routed.entries {
-        let row = &routed.data[start..entry.end as usize];
-        start = entry.end as usize;
-        if matches!(entry.route, Route::Dedicated | Route::Quarantine(Reason::UnsupportedProduct)) {
+    for (route, row) in rows::routed(rooms, data, "input.json", Encoding::Row) {
+        if matches!(route, Route::Dedicated | Route::Quarantine(Reason::UnsupportedProduct)) {
             let seq = found.records.len() as u64;
-            found.records.push(record(&found.layout, seq, row));
+            found.records.push(record(&found.layout, seq, &row));
             found.cases.push(case.to_owned());
         }
     }

@@ -1,19 +1,14 @@
 //! Logstores to send from: of the repository's fixtures, and of events made by number.
 //! It must never decide what is right: the tests do.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use innertrail_logstore::consumer::{Reader, ReaderOptions};
 use innertrail_logstore::row::RowBuilder;
 use innertrail_logstore::{Layout, Options, SealKey, Store, StoredRow, Writer};
 use innertrail_plugin::event::columns::COLUMNS;
-use innertrail_plugin::route::{Provenance, Route};
-use innertrail_plugin::transform::Transform;
-use innertrail_plugin::transform::batch::{self, Codec, Frame};
 use innertrail_sink::Record;
-pub(crate) use innertrail_test_agents::layout;
+pub(crate) use innertrail_test_agents::{layout, rows};
 
 /// 2026-11-12 23:00 UTC.
 pub(crate) const NOW: i64 = 1_794_524_400_000_000;
@@ -111,55 +106,11 @@ pub(crate) fn marked(row: StoredRow) -> Record {
     Record { mark: mark(row.seq, row.payload()), row }
 }
 
-/// The rooms as they are natively, with many products enabled.
-pub(crate) fn rooms() -> Transform {
-    let products = ["oss", "ecs", "kms", "ram", "sts", "aegis", "sas", "resourcemanager", "aasplatform", "actiontrail"];
-    Transform::open(&format!(r#"{{"trail":"main-trail","products":{}}}"#, serde_json::json!(products))).unwrap()
-}
-
-/// What a room makes of bytes: its data and where each entry ends, for dedicated entries.
-pub(crate) fn dedicated(rooms: &Transform, data: &[u8], encoding: batch::Encoding) -> Vec<Vec<u8>> {
-    let frames = [Frame { end: u32::try_from(data.len()).unwrap(), offset: 0, fault: None }];
-    let batch = batch::Batch {
-        provenance: Provenance::OwnSource,
-        source: "test",
-        origin: "test",
-        codec: Codec::ActionTrail,
-        data,
-        frames: &frames,
-        sealed: &[],
-    };
-    let routed = rooms.run(&batch, encoding);
-    let mut start = 0;
-    let mut found = vec![];
-    for entry in routed.entries {
-        let end = entry.end as usize;
-        if entry.route == Route::Dedicated {
-            found.push(routed.data[start..end].to_vec());
-        }
-        start = end;
-    }
-    found
-}
-
 /// A Logstore of every operation log in the repository's fixtures.
 pub(crate) fn fixtures() -> Place {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
-    let (place, rooms) = (place(), rooms());
+    let place = place();
     let mut writer = writer(&place.dir);
-    let mut seen = BTreeSet::new();
-    for room in ["actiontrail", "platform", "insight", "bad"] {
-        let mut cases: Vec<_> = fs::read_dir(root.join(room)).unwrap().map(|c| c.unwrap().path()).collect();
-        cases.sort();
-        for input in cases.iter().map(|case| case.join("input.json")).filter(|input| input.is_file()) {
-            let rows = dedicated(&rooms, &fs::read(&input).unwrap(), batch::Encoding::Row);
-            let mut transaction = writer.begin();
-            for row in rows.into_iter().filter(|row| seen.insert(row.clone())) {
-                transaction.push(Store::Log, &row, 1);
-            }
-            writer.commit(transaction, NOW).unwrap();
-        }
-    }
+    rows::fill(&mut writer, &Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"), NOW);
     writer.seal_tail(NOW).unwrap();
     place
 }

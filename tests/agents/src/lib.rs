@@ -14,5 +14,6 @@ mod layout;
 pub mod ledger;
 pub mod otlp_double;
 pub mod proxy;
+pub mod rows;
 
 pub use layout::layout;

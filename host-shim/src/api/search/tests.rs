@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use innertrail_api::search::{SearchLimits, Searches};
 use innertrail_api::{Access, Answer, ApiError, Call, Parameters, Role};
 use innertrail_logstore::row::RowBuilder;
-use innertrail_logstore::{Column, Encoding, Kind, Layout, Options, SealKey, Snapshot, Writer};
-use innertrail_plugin::event::columns::{COLUMNS, KEY, Kind as ColumnKind};
-use innertrail_plugin::route::{Provenance, Route};
-use innertrail_plugin::transform::Transform;
-use innertrail_plugin::transform::batch::{self, Codec, Frame};
+use innertrail_logstore::{Options, SealKey, Snapshot, Writer};
+use innertrail_plugin::event::columns::COLUMNS;
 use innertrail_query::{Limits, Query};
+use innertrail_test_agents::{layout, rows};
 use serde_json::{Value, json};
 
 use super::*;
@@ -21,18 +19,6 @@ use super::*;
 const NOW: i64 = 1_794_524_400_000_000;
 /// A range around everything.
 const ALL: (i64, i64) = (0, 4_000_000_000);
-
-fn layout() -> Layout {
-    let columns = COLUMNS.iter().map(|c| {
-        let kind = match c.kind {
-            ColumnKind::Text => Kind::Text,
-            ColumnKind::Integer => Kind::Integer,
-            ColumnKind::Timestamp => Kind::Timestamp,
-        };
-        Column::new(c.name, kind, Encoding::Plain)
-    });
-    Layout { columns: columns.collect(), key: Some(KEY as u8) }
-}
 
 fn column(name: &str) -> u8 {
     u8::try_from(COLUMNS.iter().position(|c| c.name == name).unwrap()).unwrap()
@@ -82,40 +68,7 @@ impl Place {
 
 /// Every operation log of the fixtures, as the component makes rows of them. Returns what was appended.
 fn fixtures(place: &mut Place) -> u64 {
-    let products = ["oss", "ecs", "kms", "ram", "sts", "aegis", "sas", "resourcemanager", "aasplatform", "actiontrail"];
-    let rooms = Transform::open(&format!(r#"{{"trail":"main-trail","products":{}}}"#, json!(products))).unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
-    let mut seen = BTreeSet::new();
-    let mut appended = 0;
-    for room in ["actiontrail", "platform", "insight", "bad"] {
-        let mut cases: Vec<_> = std::fs::read_dir(root.join(room)).unwrap().map(|c| c.unwrap().path()).collect();
-        cases.sort();
-        for input in cases.iter().map(|case| case.join("input.json")).filter(|input| input.is_file()) {
-            let data = std::fs::read(&input).unwrap();
-            let frames = [Frame { end: u32::try_from(data.len()).unwrap(), offset: 0, fault: None }];
-            let batch = batch::Batch {
-                provenance: Provenance::OwnSource,
-                source: "test",
-                origin: "test",
-                codec: Codec::ActionTrail,
-                data: &data,
-                frames: &frames,
-                sealed: &[],
-            };
-            let routed = rooms.run(&batch, batch::Encoding::Row);
-            let mut txn = place.writer.begin();
-            let mut start = 0;
-            for entry in routed.entries {
-                let row = &routed.data[start..entry.end as usize];
-                start = entry.end as usize;
-                if entry.route == Route::Dedicated && seen.insert(row.to_vec()) {
-                    txn.push(Store::Log, row, 1);
-                }
-            }
-            appended += place.writer.commit(txn, NOW).unwrap().log;
-        }
-    }
-    appended
+    rows::fill(&mut place.writer, &Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"), NOW)
 }
 
 fn call(parameters: &[(&str, String)], body: &Value) -> Call {
