@@ -224,18 +224,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is that there is no room: the disk is full, or a quota is used up. Parquet hides the system's reason
-    /// in its own error, so that one is looked at as well.
+    /// Whether it is that there is no room: the disk is full, or a quota is used up.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
         let full = |e: &std::io::Error| matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        match self {
-            Self::Write { source, .. } => full(source),
-            Self::Parquet { source: parquet::errors::ParquetError::External(e), .. } => {
-                e.downcast_ref::<std::io::Error>().is_some_and(full)
-            }
-            _ => false,
-        }
+        matches!(self, Self::Write { source, .. } if full(source))
     }
 
     /// Wraps a read failure.

@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
@@ -143,8 +143,10 @@ fn check_dense(dir: &Path, store: Store, segments: &[SegmentRef], kept: u64, end
     Ok(())
 }
 
-/// Writes one segment under a temporary name.
+/// Writes one segment under a temporary name. Dropping it does nothing to the disk.
 pub(crate) struct SegmentWriter {
+    /// Before the writer, which writes what it has buffered when it is dropped.
+    end: End,
     writer: ArrowWriter<LateFile>,
     tmp: PathBuf,
     /// First row.
@@ -159,14 +161,15 @@ impl SegmentWriter {
     /// The file comes with the first row group that is full, or with [`SegmentWriter::finish`].
     pub(crate) fn create(home: &Home, store: Store, first_seq: u64, day: NaiveDate) -> Result<Self, Error> {
         let tmp = home.dir.join("tmp").join(format!("{}-{first_seq:016}.parquet", store.name()));
-        let file = LateFile { disk: Arc::clone(&home.disk), tmp: tmp.clone(), file: None };
+        let end = End::default();
+        let file = LateFile { disk: Arc::clone(&home.disk), tmp: tmp.clone(), file: None, course: Arc::clone(&end.0) };
         let properties = properties(&home.layout, store, first_seq).map_err(|e| Error::parquet(&tmp, e))?;
         let writer = ArrowWriter::try_new(file, home.layout.schema(store), Some(properties));
-        Ok(Self { writer: writer.map_err(|e| Error::parquet(&tmp, e))?, tmp, first_seq, rows: 0, day })
+        Ok(Self { end, writer: writer.map_err(|e| Error::parquet(&tmp, e))?, tmp, first_seq, rows: 0, day })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        self.writer.write(batch).map_err(|e| Error::parquet(&self.tmp, e))?;
+        self.writer.write(batch).map_err(|e| self.end.cause(&self.tmp, e))?;
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
@@ -174,7 +177,7 @@ impl SegmentWriter {
     /// Finishes the file and makes it durable under its temporary name.
     pub(crate) fn finish(self) -> Result<Finished, Error> {
         let tmp = self.tmp;
-        let mut file = self.writer.into_inner().map_err(|e| Error::parquet(&tmp, e))?;
+        let mut file = self.writer.into_inner().map_err(|e| self.end.cause(&tmp, e))?;
         let sha256 = file.there().and_then(HashedFile::finish).map_err(|e| Error::write(&tmp, e))?;
         Ok(Finished { tmp, first_seq: self.first_seq, rows: self.rows, day: self.day, sha256 })
     }
@@ -210,11 +213,44 @@ impl Write for HashedFile {
     }
 }
 
-/// A file that is created when there is something to write to it.
+/// How it goes with a [`LateFile`].
+#[derive(Default)]
+enum Course {
+    #[default]
+    Open,
+    /// What the disk said, until it is told.
+    Failed(Option<std::io::Error>),
+    /// Nobody wants it any more.
+    Over,
+}
+
+/// Dropping it ends a [`LateFile`].
+#[derive(Default)]
+struct End(Arc<Mutex<Course>>);
+
+impl End {
+    /// What the disk said, which Parquet makes a text of; otherwise what Parquet said.
+    fn cause(&self, tmp: &Path, e: parquet::errors::ParquetError) -> Error {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Course::Failed(cause) => cause.take().map_or_else(|| Error::parquet(tmp, e), |e| Error::write(tmp, e)),
+            Course::Open | Course::Over => Error::parquet(tmp, e),
+        }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Course::Over;
+    }
+}
+
+/// A file that is created when there is something to write to it, and left alone after a failure: the buffer above it
+/// keeps what was not taken, and would try that again on its own end.
 struct LateFile {
     disk: Arc<dyn Disk>,
     tmp: PathBuf,
     file: Option<HashedFile>,
+    course: Arc<Mutex<Course>>,
 }
 
 impl LateFile {
@@ -228,7 +264,18 @@ impl LateFile {
 
 impl Write for LateFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.there()?.write(bytes)
+        let course = Arc::clone(&self.course);
+        let mut course = course.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*course, Course::Open) {
+            return Err(std::io::Error::other("the file was given up"));
+        }
+        self.there().and_then(|file| file.write(bytes)).map_err(|e| {
+            let kind = e.kind();
+            if kind != ErrorKind::Interrupted {
+                *course = Course::Failed(Some(e));
+            }
+            kind.into()
+        })
     }
     fn flush(&mut self) -> std::io::Result<()> {
         self.file.as_mut().map_or(Ok(()), HashedFile::flush)
