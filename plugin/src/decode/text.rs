@@ -3,7 +3,7 @@
 //! Unescaping never fails, because the scanner has checked the grammar: a lone surrogate, which JSON allows and
 //! UTF-8 does not, becomes U+FFFD.
 
-use crate::event::special::backslash_mask;
+use crate::event::special::byte_masks;
 
 /// The text of a string's content (without its quotes).
 pub fn unescape(content: &[u8]) -> String {
@@ -14,7 +14,7 @@ pub fn unescape(content: &[u8]) -> String {
     while let Some(chunk) = content.get(at..).and_then(<[u8]>::first_chunk::<16>) {
         let Some(room) = out.get_mut(end..).and_then(<[u8]>::first_chunk_mut::<16>) else { break };
         *room = *chunk;
-        let clean = (backslash_mask(chunk).trailing_zeros() as usize).min(16);
+        let clean = (byte_masks(chunk, 0, [b'\\'])[0].trailing_zeros() as usize).min(16);
         (at, end) = (at + clean, end + clean);
         if clean < 16 {
             (at, end) = escape(content, at, &mut out, end);

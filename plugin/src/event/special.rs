@@ -70,21 +70,23 @@ pub(super) fn special_mask(chunk: &[u8; 16]) -> u32 {
     gather(special_bits(low)) | gather(special_bits(high)) << 8
 }
 
-/// One bit for every backslash of the chunk.
+/// Of each of these bytes one bit for every place of the chunk where it stands, once the bits of `set` are set there.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 #[inline(always)]
-pub(crate) fn backslash_mask(chunk: &[u8; 16]) -> u32 {
-    use core::arch::wasm32::{i8x16_bitmask, u8x16_eq, u8x16_splat, u64x2};
+pub(crate) fn byte_masks<const N: usize>(chunk: &[u8; 16], set: u8, wanted: [u8; N]) -> [u32; N] {
+    use core::arch::wasm32::{i8x16_bitmask, u8x16_eq, u8x16_splat, u64x2, v128_or};
     let (low, high) = halves(chunk);
-    u32::from(i8x16_bitmask(u8x16_eq(u64x2(low, high), u8x16_splat(b'\\'))))
+    let bytes = v128_or(u64x2(low, high), u8x16_splat(set));
+    wanted.map(|byte| u32::from(i8x16_bitmask(u8x16_eq(bytes, u8x16_splat(byte)))))
 }
 
 /// The same eight bytes at a time.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[inline(always)]
-pub(crate) fn backslash_mask(chunk: &[u8; 16]) -> u32 {
+pub(crate) fn byte_masks<const N: usize>(chunk: &[u8; 16], set: u8, wanted: [u8; N]) -> [u32; N] {
     let (low, high) = halves(chunk);
-    gather(equal_bits(low, b'\\') & HIGH) | gather(equal_bits(high, b'\\') & HIGH) << 8
+    let bits = |word: u64, byte| gather(equal_bits(word | ONES * u64::from(set), byte) & HIGH);
+    wanted.map(|byte| bits(low, byte) | bits(high, byte) << 8)
 }
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -127,10 +129,12 @@ mod tests {
         }
 
         #[test]
-        fn finds_every_backslash(chunk in any::<[u8; 16]>(), at in any::<u16>()) {
-            let chunk: [u8; 16] = std::array::from_fn(|i| if at >> i & 1 == 1 { b'\\' } else { chunk[i] });
-            let expected = (0..16).filter(|i| chunk[*i] == b'\\').fold(0, |mask, i| mask | 1 << i);
-            prop_assert_eq!(backslash_mask(&chunk), expected);
+        fn finds_every_byte_that_is_wanted(chunk in any::<[u8; 16]>(), at in any::<u16>()) {
+            let chunk: [u8; 16] = std::array::from_fn(|i| if at >> i & 1 == 1 { b"\\[{\""[i % 4] } else { chunk[i] });
+            for (set, wanted) in [(0, [b'\\', b'"']), (0x20, [b'{', b'}'])] {
+                let mask = |byte| (0..16).filter(|i| chunk[*i] | set == byte).fold(0, |mask, i| mask | 1 << i);
+                prop_assert_eq!(byte_masks(&chunk, set, wanted), wanted.map(mask));
+            }
         }
     }
 }

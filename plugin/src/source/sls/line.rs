@@ -2,8 +2,8 @@
 //! `__time__`, `__topic__`, `__source__`, `__tag__:…` and the contents.
 //! It must never change a byte of a content, and never write a line that is longer than asked for.
 
+use super::closed::is_closed;
 use super::protobuf::{Broken, Fields, Value, pair};
-use crate::decode::scan::{Scanner, Unwatched};
 use crate::event::{write_json_bytes, write_json_integer};
 
 /// A group whose lines would be so many times longer than itself is no group but a bomb, and goes out as it is.
@@ -14,10 +14,11 @@ const GROWTH_FLOOR: usize = 1 << 20;
 /// How the common members of a group begin whose topic is one of ActionTrail's.
 const ACTIONTRAIL: &[u8] = b",\"__topic__\":\"actiontrail_";
 /// The content that holds the event there. It goes out as the object it is rather than as text that says it: escaping it,
-/// and taking that off again, was a seventh of all work.
+/// and taking that off again, was a seventh of all work. One that is not JSON makes its line none, which decoding refuses
+/// whole, as it refuses the text.
 const EVENT: &[u8] = b"event";
 /// Nesting that an event has at the most to go out as an object; far from what decoding allows.
-const EVENT_DEPTH: usize = 16;
+const EVENT_DEPTH: u32 = 16;
 
 /// Why a log does not become a line.
 pub(super) enum NoLine {
@@ -79,12 +80,6 @@ fn grown(text: &[u8]) -> usize {
     text.len() + escaped
 }
 
-/// Whether a text is one JSON object and nothing else, nested no deeper than events are.
-fn is_object(text: &[u8]) -> bool {
-    let mut scanner = Scanner::new(text, 0, EVENT_DEPTH);
-    text.first() == Some(&b'{') && scanner.value(0, &mut Unwatched).is_ok() && scanner.pos == text.len()
-}
-
 /// Writes a log as a line and gives its time in seconds.
 pub(super) fn line(out: &mut Vec<u8>, prefix: &[u8], log: &[u8], most: usize) -> Result<u32, NoLine> {
     let from = out.len();
@@ -116,7 +111,7 @@ pub(super) fn line(out: &mut Vec<u8>, prefix: &[u8], log: &[u8], most: usize) ->
             if out.len() - from + grown(key) + grown(value) > most {
                 return Err(NoLine::TooLong);
             }
-            if key == EVENT && actiontrail && is_object(value) {
+            if key == EVENT && actiontrail && is_closed(value, EVENT_DEPTH) {
                 out.extend_from_slice(b",\"event\":");
                 out.extend_from_slice(value);
             } else {
@@ -169,7 +164,7 @@ mod tests {
     fn no_content_becomes_a_member_of_its_record() {
         let deep = format!("{}1{}", r#"{"a":"#.repeat(17), "}".repeat(17));
         let forged = r#"{},"__topic__":"forged","x":{}"#;
-        for text in [forged, "{}}", "{} ", " {}", "{\"a\":01}", "{", "[]", "1", "", "{}{}", &deep] {
+        for text in [forged, "{}}", "{} ", " {}", "{", "[]", "1", "", "{}{}", &deep] {
             let line = told("actiontrail_event", &[("event", text)]);
             let read: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!((read["event"].as_str(), read["__topic__"].as_str()), (Some(text), Some("actiontrail_event")));

@@ -11,6 +11,7 @@
 //! a gap, and reading goes on at the oldest log that there still is.
 
 mod answers;
+mod closed;
 pub mod config;
 mod drain;
 pub mod group;

@@ -15,6 +15,8 @@ use crate::source::http::{Pair, Response, header};
 use crate::source::position::Head;
 use crate::transform::batch::{Fault, Frame};
 
+/// Room behind a portion for the line that fills it.
+const ROOM: usize = 64 * 1024;
 /// Most log groups of a page.
 const MOST_GROUPS: u32 = 1000;
 
@@ -224,6 +226,8 @@ impl Page {
 
     /// Writes lines until about `portion.most` bytes are out. `offset`: of the next byte in the shard.
     pub fn cut(&mut self, cut: &mut Cut, portion: Portion, offset: &mut u64) {
+        // At once: growing step by step copies all that is there at each step.
+        cut.data.reserve(self.remaining().saturating_mul(2).min(portion.most.saturating_add(ROOM)));
         while cut.data.len() < portion.most && !self.is_done() {
             if self.rest.is_some() {
                 self.piece(cut, portion, offset);
@@ -247,6 +251,12 @@ impl Page {
 
     fn bounds(&self) -> (usize, usize) {
         self.groups.get(self.group).map_or((0, 0), |(start, end)| (*start as usize, *end as usize))
+    }
+
+    /// Bytes that are not out.
+    fn remaining(&self) -> usize {
+        let (start, _) = self.bounds();
+        if self.is_done() { 0 } else { self.raw.len() - start - self.at.unwrap_or(0) }
     }
 
     fn leave(&mut self) {
