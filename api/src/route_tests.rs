@@ -210,7 +210,9 @@ fn lists_have_pages_and_filters() {
     assert_eq!(list("offset=0&size=-1")["count"], 4);
     assert_eq!(list("logstoreName=journal")["logstores"], json!([all[1]]));
     assert_eq!(list("telemetryType=Metrics")["total"], 0);
-    assert_eq!(ask("GET", "/logstores?size=x", Role::Reader, "").unwrap_err().code, "ParameterInvalid");
+    for bad in ["size=x", "offset=-1", "size=-2", "offset=99999999999999999999"] {
+        assert_eq!(ask("GET", &format!("/logstores?{bad}"), Role::Reader, "").unwrap_err().code, "ParameterInvalid");
+    }
 }
 
 /// Each list has pages and a filter, says how many there are in all, and every name in it leads to what has that name.
@@ -272,6 +274,11 @@ fn the_bare_host_is_a_list_of_projects_or_the_one_project() {
     };
     assert_eq!(ask("/?offset=0&size=100", false)["projects"][0]["projectName"], "audit");
     assert_eq!(ask("/?offset=0&size=100&projectName=other", false)["total"], 0);
+    for (filter, total) in
+        [("description=x", 1), ("description=y", 0), ("resourceGroupId=", 1), ("resourceGroupId=rg-1", 0)]
+    {
+        assert_eq!(ask(&format!("/?offset=0&size=100&{filter}"), false)["total"], total, "{filter}");
+    }
     assert_eq!(ask("/", false)["projectName"], "audit");
     assert_eq!(ask("/?offset=0", true)["projectName"], "audit");
 }

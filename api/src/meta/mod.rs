@@ -25,7 +25,8 @@ const PAGE: usize = 500;
 fn page<T>(call: &Call, all: Vec<T>) -> Result<Vec<T>, ApiError> {
     let number = |name: &str, otherwise: usize| match call.parameters.given(name) {
         None => Ok(otherwise),
-        Some("-1") => Ok(PAGE),
+        // All there is.
+        Some("-1") if name == "size" => Ok(PAGE),
         Some(text) => text.parse().map_err(|_| ApiError::parameter(format!("{name} is no number"))),
     };
     let (offset, size) = (number("offset", 0)?, number("size", PAGE)?.min(PAGE));
