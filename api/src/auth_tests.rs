@@ -38,10 +38,19 @@ fn vectors() -> Vectors {
 }
 
 fn ring(vectors: &Vectors) -> (tempfile::TempDir, Keyring) {
+    ring_with(vectors, "")
+}
+
+/// The key is one with the vectors' token.
+fn ring_with_token(vectors: &Vectors, until_us: i64) -> (tempfile::TempDir, Keyring) {
+    ring_with(vectors, &format!(r#","token":"{}","until_us":{until_us}"#, vectors.token))
+}
+
+fn ring_with(vectors: &Vectors, more: &str) -> (tempfile::TempDir, Keyring) {
     let dir = tempfile::tempdir().unwrap();
     let (id, secret) = (&vectors.id, &vectors.secret);
     let json = format!(
-        r#"{{"version":1,"keys":[{{"id":"{id}","secret":"{secret}","role":"consumer","created_us":1}}],"changes":[]}}"#
+        r#"{{"version":1,"keys":[{{"id":"{id}","secret":"{secret}","role":"consumer","created_us":1{more}}}],"changes":[]}}"#
     );
     let path = dir.path().join(FILE);
     fs::write(&path, json).unwrap();
@@ -97,10 +106,19 @@ const MISMATCH: (u16, &str) = (401, "SignatureNotMatch");
 fn what_the_official_sdks_signed_is_let_in() {
     let vectors = vectors();
     let (_dir, ring) = ring(&vectors);
+    let (_other, lent) = ring_with_token(&vectors, i64::MAX);
     for (four, cases) in [(true, &vectors.sls4), (false, &vectors.sls1)] {
         assert_eq!(cases.len(), 12);
         for case in cases {
-            let admitted = admit(&head(&vectors, case, four), &ring, vectors.at * 1_000_000);
+            let (right, wrong) = if case.token { (&lent, &ring) } else { (&ring, &lent) };
+            let head = head(&vectors, case, four);
+            assert_eq!(
+                code(admit(&head, wrong, vectors.at * 1_000_000)),
+                (401, "InvalidSecurityToken"),
+                "{}",
+                case.name
+            );
+            let admitted = admit(&head, right, vectors.at * 1_000_000);
             let admitted = admitted.unwrap_or_else(|e| panic!("{} {four}: {e}", case.name));
             assert_eq!(admitted.access, Access { key_id: vectors.id.clone(), role: crate::Role::Consumer });
             assert_eq!(admitted.valid_until_us, vectors.at * 1_000_000 + SKEW_US);
@@ -261,5 +279,40 @@ fn nothing_about_a_secret_is_told() {
     set(&mut head, "x-log-bodyrawsize", "9");
     let told = admit(&head, &ring, vectors.at * 1_000_000).unwrap_err();
     assert!(!told.message.contains(&vectors.secret));
+    assert!(!format!("{ring:?}").contains(&vectors.secret));
+}
+
+/// A key that was lent is of no use without its token, with another one, or after its end; and a token is of no use without the
+/// secret, so a signature that is wrong is said to be wrong whatever the token.
+#[test]
+fn a_temporary_key_needs_its_token_and_ends() {
+    let vectors = vectors();
+    let now = vectors.at * 1_000_000;
+    let with_token = |cases: &[Case]| cases.iter().position(|case| case.token).unwrap();
+    for four in [true, false] {
+        let cases = if four { &vectors.sls4 } else { &vectors.sls1 };
+        let case = &cases[with_token(cases)];
+        let at = |until_us| {
+            let (_dir, ring) = ring_with_token(&vectors, until_us);
+            code(admit(&head(&vectors, case, four), &ring, now))
+        };
+        assert_eq!((at(now + 1), at(now)), ((200, ""), (401, "SecurityTokenExpired")));
+        let (_dir, ring) = ring_with(&vectors, &format!(r#","token":"another","until_us":{}"#, i64::MAX));
+        let told = admit(&head(&vectors, case, four), &ring, now).unwrap_err();
+        assert_eq!(told.code, "InvalidSecurityToken");
+        assert!(!told.message.contains("another") && !told.message.contains(&vectors.token), "{told}");
+        let (_dir, ring) = ring_with_token(&vectors, now);
+        let mut changed = head(&vectors, case, four);
+        set(&mut changed, "x-log-bodyrawsize", "77");
+        assert_eq!(code(admit(&changed, &ring, now)), MISMATCH);
+    }
+}
+
+#[test]
+fn nothing_about_keys_is_printed() {
+    let vectors = vectors();
+    let (_dir, ring) = ring_with_token(&vectors, i64::MAX);
+    assert!(ring.find(&vectors.id, 0).unwrap().is_some());
+    assert!(!format!("{ring:?}").contains(&vectors.token));
     assert!(!format!("{ring:?}").contains(&vectors.secret));
 }

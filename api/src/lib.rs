@@ -21,6 +21,7 @@ pub mod attempts;
 pub mod auth;
 mod call;
 mod columns;
+mod denial;
 mod error;
 pub mod groups;
 mod head;

@@ -39,8 +39,12 @@ pub enum Surface {
     Prometheus,
     /// Objects written.
     Objects,
-    /// A job made: it could write into a Logstore.
+    /// A job made or changed, alerts too: it could write into a Logstore.
     Jobs,
+    /// A dashboard or a chart made, changed or deleted: those that there are come with innertrail.
+    Dashboards,
+    /// The same of a saved search.
+    SavedSearches,
     /// SQL that is carried out later.
     AsyncSql,
     /// A statement that is no query.
@@ -53,7 +57,7 @@ pub enum Surface {
 
 impl Surface {
     /// Every surface.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::PutLogs,
         Self::Tracking,
         Self::DeleteLogs,
@@ -67,6 +71,8 @@ impl Surface {
         Self::Prometheus,
         Self::Objects,
         Self::Jobs,
+        Self::Dashboards,
+        Self::SavedSearches,
         Self::AsyncSql,
         Self::Sql,
         Self::AgentConfig,
@@ -90,6 +96,8 @@ impl Surface {
             Self::Prometheus => "prometheus",
             Self::Objects => "objects",
             Self::Jobs => "jobs",
+            Self::Dashboards => "dashboards",
+            Self::SavedSearches => "saved_searches",
             Self::AsyncSql => "async_sql",
             Self::Sql => "sql",
             Self::AgentConfig => "agent_config",
@@ -139,6 +147,8 @@ pub fn surface(method: &Method, path: &[String]) -> Option<Surface> {
         (_, [] | ["projects" | "project", ..]) => Surface::Project,
         (_, ["prometheus", ..]) => Surface::Prometheus,
         (_, ["jobs" | "jobschedules" | "scheduledsqls", ..]) => Surface::Jobs,
+        (_, ["dashboards", ..]) => Surface::Dashboards,
+        (_, ["savedsearches", ..]) => Surface::SavedSearches,
         (_, ["asyncsql", ..]) => Surface::AsyncSql,
         (_, ["configs" | "pipelineconfigs" | "machinegroups" | "ilogtail", ..]) => Surface::AgentConfig,
         _ => Surface::Other,
@@ -217,7 +227,12 @@ mod tests {
             ("POST", "configs", S::AgentConfig),
             ("PUT", "pipelineconfigs/x", S::AgentConfig),
             ("POST", "machinegroups", S::AgentConfig),
-            ("POST", "dashboards", S::Other),
+            ("PUT", "jobs/x", S::Jobs),
+            ("POST", "dashboards", S::Dashboards),
+            ("PUT", "dashboards/x", S::Dashboards),
+            ("DELETE", "dashboards/x/charts/y", S::Dashboards),
+            ("POST", "savedsearches", S::SavedSearches),
+            ("DELETE", "savedsearches/x", S::SavedSearches),
             ("PATCH", "logstores/a/consumergroups/g", S::Other),
             ("BREW", "whatever/there/is", S::Other),
             ("DELETE", "logstores/a/consumergroups", S::Other),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::Method;
 use innertrail_logstore::Store;
 
+use crate::denial;
 use crate::meta;
 use crate::refuse::Surface;
 use crate::{Answer, ApiError, Call, Host, Names, Role, ShardInfo};
@@ -94,7 +95,7 @@ impl Router {
             (Target::Project, _) if get => meta::project(self),
             (Target::LogStores, _) if get => meta::logstores(self, call),
             (Target::ProjectLogs, _) if get => self.rooms.project_logs(call),
-            (Target::Kept(kept, rest), _) if get => meta::kept(kept, rest),
+            (Target::Kept(kept, rest), _) if get => meta::kept(self, call, kept, rest),
             (Target::LogStore, Some(store)) if call.method == Method::PUT => meta::update(self, call, store),
             (Target::LogStore, Some(store)) if get => self.logstore(call, store),
             (Target::Index, Some(store)) if get => meta::index(self, store),
@@ -160,13 +161,8 @@ impl Router {
 
     fn group(&self, call: &Call, store: Store, rest: &[String]) -> Result<Answer, ApiError> {
         if call.method != Method::GET && call.access.role < Role::Consumer {
-            let message = format!(
-                "the key of a reader cannot make or move consumer groups, resource: acs:log:*:*:project/{}/logstore/{}; use one of \
-                 `innertrail keys add --role consumer`",
-                self.names.project(),
-                self.names.logstore(store)
-            );
-            return Err(ApiError::denied(message));
+            let region = self.host.facts()?.region;
+            return Err(denial::of_group(&self.names, &region, call, store, rest));
         }
         self.rooms.group_call(call, store, rest)
     }
@@ -204,12 +200,12 @@ pub(crate) fn changes(call: &Call) -> bool {
     call.method != Method::GET && !search
 }
 
-fn not_supported(what: &str) -> ApiError {
+pub(crate) fn not_supported(what: &str) -> ApiError {
     ApiError::new(400, "NotSupported", format!("{what} is not supported here"))
 }
 
 /// A name that a client sent, as it may be shown: short and printable.
-fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).take(64).collect()
 }
 

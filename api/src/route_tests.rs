@@ -156,10 +156,20 @@ fn what_there_is_not_is_said() {
 
 #[test]
 fn a_reader_moves_no_consumer_group() {
-    for (method, target) in [("POST", ""), ("PUT", "/g"), ("DELETE", "/g"), ("POST", "/g?type=heartbeat")] {
+    for (method, target, action, end) in [
+        ("POST", "", "CreateConsumerGroup", ""),
+        ("PUT", "/g", "UpdateConsumerGroup", "/consumergroup/*"),
+        ("DELETE", "/g", "DeleteConsumerGroup", "/consumergroup/*"),
+        ("POST", "/g?type=heartbeat", "ConsumerGroupHeartBeat", "/consumergroup/*"),
+        ("POST", "/g?type=checkpoint", "ConsumerGroupUpdateCheckPoint", "/consumergroup/*"),
+        ("POST", "/%1b%5b31mUnauthorized%20?type=%0a", "CreateConsumerGroup", "/consumergroup/*"),
+    ] {
         let target = format!("{LS}/consumergroups{target}");
         let told = ask(method, &target, Role::Reader, "").unwrap_err();
         assert_eq!((told.status, told.code), (403, "PermissionDenied"));
+        let resource =
+            format!("resource: acs:log:cn-hangzhou:*:project/audit{LS}{end};").replace("/logstores", "/logstore");
+        assert!(told.message.contains(&format!("action: log:{action}, {resource}")), "{}", told.message);
         assert!(!told.message.to_lowercase().contains("unauthorized"));
         assert!(ask(method, &target, Role::Administrator, "").is_ok());
     }
@@ -200,13 +210,59 @@ fn lists_have_pages_and_filters() {
     assert_eq!(list("offset=0&size=-1")["count"], 4);
     assert_eq!(list("logstoreName=journal")["logstores"], json!([all[1]]));
     assert_eq!(list("telemetryType=Metrics")["total"], 0);
-    assert_eq!(ask("GET", "/logstores?size=x", Role::Reader, "").unwrap_err().code, "ParameterInvalid");
-    for (target, key) in
-        [("/dashboards", "dashboards"), ("/savedsearches", "savedsearches"), ("/jobs?jobType=Alert", "results")]
-    {
-        let list = ask("GET", target, Role::Reader, "").unwrap();
-        assert_eq!((&list["count"], &list["total"], &list[key]), (&json!(0), &json!(0), &json!([])));
+    for bad in ["size=x", "offset=-1", "size=-2", "offset=99999999999999999999"] {
+        assert_eq!(ask("GET", &format!("/logstores?{bad}"), Role::Reader, "").unwrap_err().code, "ParameterInvalid");
     }
+}
+
+/// Each list has pages and a filter, says how many there are in all, and every name in it leads to what has that name.
+#[test]
+fn what_comes_with_innertrail_is_listed_and_found() {
+    let ask = |target: &str| ask("GET", target, Role::Reader, "");
+    for (path, key, filter) in [
+        ("/dashboards", "dashboards", "dashboardName"),
+        ("/savedsearches", "savedsearches", "savedsearchName"),
+        ("/jobs", "results", "jobName"),
+    ] {
+        let name_of = |entry: &Value| entry.as_str().or(entry["name"].as_str()).unwrap().to_owned();
+        let names = |query: &str| {
+            let list = ask(&format!("{path}?{query}")).unwrap();
+            let names: Vec<String> = list[key].as_array().unwrap().iter().map(name_of).collect();
+            assert_eq!(list["count"], json!(names.len()), "{path} {query}");
+            (names, list["total"].as_u64().unwrap())
+        };
+        let (all, total) = names("offset=0&size=500");
+        assert!(all.len() as u64 == total && total > 1, "{path} {total}");
+        assert_eq!(names("offset=1&size=1"), (all[1..2].to_vec(), total));
+        assert_eq!(names(&format!("offset={total}&size=100")), (Vec::new(), total));
+        assert_eq!(names(&format!("{filter}={}", all[0])).0, all[..1]);
+        assert_eq!(names(&format!("{filter}=nothing-like-it")), (Vec::new(), 0));
+        assert_eq!(ask(&format!("{path}?size=x")).unwrap_err().code, "ParameterInvalid");
+        for name in &all {
+            let found = ask(&format!("{path}/{name}")).unwrap();
+            let named = ["dashboardName", "savedsearchName", "name"].map(|member| found[member].as_str());
+            assert!(named.contains(&Some(name)), "{found}");
+            let text = found.to_string();
+            assert!(!text.replace("\"${", "").contains("\"$"), "a word stands for no name: {text}");
+            assert!(text.contains("innertrail_main-trail"), "{text}");
+        }
+        assert_eq!(ask(&format!("{path}/{}/charts", all[0])).unwrap_err().code, "NotSupported");
+    }
+    assert_eq!(ask("/dashboards").unwrap()["dashboardItems"][0]["displayName"], "OSS audit");
+    assert_eq!(ask("/jobs?jobType=Alert").unwrap(), ask("/jobs").unwrap());
+    for kind in ["Ingestion", "ETL", "Export", "ScheduledSQL", "%1b%5b31m"] {
+        assert_eq!(ask(&format!("/jobs?jobType={kind}")).unwrap(), json!({"count": 0, "total": 0, "results": []}));
+    }
+    let job = ask("/jobs/oss-public-acl").unwrap();
+    let query = &job["configuration"]["queryList"][0];
+    assert_eq!(
+        (&query["project"], &query["store"], &query["region"]),
+        (&json!("audit"), &json!("innertrail_main-trail"), &json!("cn-hangzhou"))
+    );
+    assert_eq!((&job["createTime"], &job["status"]), (&json!(1_767_225_600), &json!("DISABLED")));
+    let told = ask("/dashboards/%1b[31m%0a'").unwrap_err();
+    assert_eq!((told.status, told.message.as_str()), (404, "dashboard 31m does not exist"));
+    assert!(ask(&format!("/savedsearches/{}", "x".repeat(60_000))).unwrap_err().message.len() < 200);
 }
 
 /// A client that only knows an address asks for its project; one that lists projects says so by its parameters.
@@ -218,6 +274,11 @@ fn the_bare_host_is_a_list_of_projects_or_the_one_project() {
     };
     assert_eq!(ask("/?offset=0&size=100", false)["projects"][0]["projectName"], "audit");
     assert_eq!(ask("/?offset=0&size=100&projectName=other", false)["total"], 0);
+    for (filter, total) in
+        [("description=x", 1), ("description=y", 0), ("resourceGroupId=", 1), ("resourceGroupId=rg-1", 0)]
+    {
+        assert_eq!(ask(&format!("/?offset=0&size=100&{filter}"), false)["total"], total, "{filter}");
+    }
     assert_eq!(ask("/", false)["projectName"], "audit");
     assert_eq!(ask("/?offset=0", true)["projectName"], "audit");
 }

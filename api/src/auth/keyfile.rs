@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::keys::{Key, Secret, role_name, role_of};
+use super::keys::{Key, LONGEST_US, Secret, Session, role_name, role_of};
 use crate::Role;
 
 /// Name of the file in the data directory.
@@ -24,6 +24,8 @@ const VERSION: u32 = 1;
 const LARGEST: u64 = 4 << 20;
 /// Most keys.
 const MOST_KEYS: usize = 1000;
+/// For how long a temporary key is kept after its end, so that its user is told what happened, microseconds: a day.
+const KEPT_AFTER_US: i64 = 24 * 3_600 * 1_000_000;
 /// Changes that are kept to be told.
 const KEPT_CHANGES: usize = 1000;
 
@@ -58,6 +60,9 @@ pub enum KeyFileError {
     /// Too many.
     #[error("there are {MOST_KEYS} keys, more are not possible; revoke some")]
     Full,
+    /// No such life.
+    #[error("a temporary key is valid from 1 second to 7 days")]
+    Life,
     /// No randomness.
     #[error("the system gives no randomness for a key")]
     Randomness,
@@ -90,12 +95,15 @@ pub struct Change {
     pub name: Option<String>,
     /// When, microseconds UTC.
     pub at_us: i64,
+    /// From when on the key is not valid, if it is a temporary one, microseconds UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_us: Option<i64>,
 }
 
 /// The file's content.
 #[derive(Debug, Clone, Default)]
 pub struct Content {
-    /// The keys that are valid.
+    /// The keys that are valid, and temporary ones that ended a short time ago.
     pub keys: Vec<Key>,
     /// What was done, the oldest first.
     pub changes: Vec<Change>,
@@ -118,6 +126,10 @@ struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     created_us: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until_us: Option<i64>,
 }
 
 /// The file in one data directory.
@@ -173,12 +185,18 @@ impl KeyFile {
         let mut keys: Vec<Key> = Vec::with_capacity(document.keys.len());
         for stored in document.keys {
             let secret = Secret::new(stored.secret);
+            let session = match (stored.token.map(Secret::new), stored.until_us) {
+                (None, None) => None,
+                (Some(token), Some(until_us)) if !token.expose().is_empty() => Some(Session { token, until_us }),
+                _ => return Err(self.damaged(format!("key {} has half of a session", keys.len() + 1))),
+            };
             let role =
                 role_of(&stored.role).ok_or_else(|| self.damaged(format!("key {} has no role", keys.len() + 1)))?;
             if secret.expose().is_empty() || stored.id.is_empty() || keys.iter().any(|key| key.id == stored.id) {
                 return Err(self.damaged(format!("key {} has no id or secret of its own", keys.len() + 1)));
             }
-            keys.push(Key { id: stored.id, secret, role, name: stored.name, created_us: stored.created_us });
+            let (name, created_us) = (stored.name, stored.created_us);
+            keys.push(Key { id: stored.id, secret, role, name, created_us, session });
         }
         Ok(Content { keys, changes: document.changes })
     }
@@ -188,12 +206,28 @@ impl KeyFile {
     /// # Errors
     /// [`KeyFileError`]; then there is no new key.
     pub fn add(&self, role: Role, name: Option<String>, now_us: i64) -> Result<Key, KeyFileError> {
+        self.make(role, name, now_us, None)
+    }
+
+    /// Makes a key that is valid for so long, with a token that each request must have.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]; then there is no new key. `Life` for less than a second or more than seven days.
+    pub fn lend(&self, role: Role, name: Option<String>, now_us: i64, life_us: i64) -> Result<Key, KeyFileError> {
+        if !(1_000_000..=LONGEST_US).contains(&life_us) {
+            return Err(KeyFileError::Life);
+        }
+        self.make(role, name, now_us, Some(now_us.saturating_add(life_us)))
+    }
+
+    fn make(&self, role: Role, name: Option<String>, now_us: i64, until_us: Option<i64>) -> Result<Key, KeyFileError> {
         let _lock = self.lock()?;
         let mut content = self.read()?;
+        content.forget(now_us);
         if content.keys.len() >= MOST_KEYS {
             return Err(KeyFileError::Full);
         }
-        let key = Key::random(role, name, now_us).map_err(|_| KeyFileError::Randomness)?;
+        let key = Key::random(role, name, now_us, until_us).map_err(|_| KeyFileError::Randomness)?;
         content.enter(ChangeKind::Added, &key, now_us);
         content.keys.push(key.clone());
         self.write(&content)?;
@@ -207,6 +241,7 @@ impl KeyFile {
     pub fn revoke(&self, id: &str, now_us: i64) -> Result<(), KeyFileError> {
         let _lock = self.lock()?;
         let mut content = self.read()?;
+        content.forget(now_us);
         let unknown = || KeyFileError::Unknown(id.chars().filter(|c| c.is_ascii_graphic()).take(64).collect());
         let at = content.keys.iter().position(|key| key.id == id).ok_or_else(unknown)?;
         let key = content.keys.remove(at);
@@ -221,6 +256,8 @@ impl KeyFile {
             role: role_name(key.role).to_owned(),
             name: key.name.clone(),
             created_us: key.created_us,
+            token: key.session.as_ref().map(|session| session.token.expose().to_owned()),
+            until_us: key.session.as_ref().map(|session| session.until_us),
         };
         let document = Document {
             version: VERSION,
@@ -228,7 +265,7 @@ impl KeyFile {
             changes: content.changes.clone(),
         };
         let json = serde_json::to_vec_pretty(&document).map(Zeroizing::new);
-        document.keys.into_iter().for_each(|stored| drop(Zeroizing::new(stored.secret)));
+        document.keys.into_iter().for_each(|stored| drop(Zeroizing::new((stored.secret, stored.token))));
         let json = json.map_err(|e| self.io(io::Error::other(e.to_string())))?;
         self.replace(&json).map_err(|source| self.io(source))
     }
@@ -265,10 +302,17 @@ impl KeyFile {
 }
 
 impl Content {
+    /// Drops temporary keys that ended long ago. The journal has their end with their beginning.
+    fn forget(&mut self, now_us: i64) {
+        self.keys.retain(|key| !key.has_ended(now_us.saturating_sub(KEPT_AFTER_US)));
+    }
+
     fn enter(&mut self, kind: ChangeKind, key: &Key, at_us: i64) {
         let number = self.changes.last().map_or(0, |last| last.number) + 1;
         let role = role_name(key.role).to_owned();
-        self.changes.push(Change { number, kind, id: key.id.clone(), role, name: key.name.clone(), at_us });
+        let (id, name) = (key.id.clone(), key.name.clone());
+        let until_us = key.session.as_ref().map(|session| session.until_us);
+        self.changes.push(Change { number, kind, id, role, name, at_us, until_us });
         let old = self.changes.len().saturating_sub(KEPT_CHANGES);
         self.changes.drain(..old);
     }
@@ -294,6 +338,23 @@ mod tests {
         assert_eq!(content.keys, [b]);
         let told: Vec<_> = content.changes.iter().map(|c| (c.number, c.kind, c.at_us)).collect();
         assert_eq!(told, [(1, ChangeKind::Added, 1), (2, ChangeKind::Added, 2), (3, ChangeKind::Revoked, 3)]);
+    }
+
+    #[test]
+    fn a_temporary_key_has_an_end_and_is_forgotten_a_day_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = KeyFile::of(dir.path());
+        for life_us in [0, 999_999, LONGEST_US + 1, i64::MAX, -1] {
+            assert!(matches!(file.lend(Role::Reader, None, 1, life_us), Err(KeyFileError::Life)), "{life_us}");
+        }
+        let key = file.lend(Role::Reader, None, 10, 1_000_000).unwrap();
+        let content = file.read().unwrap();
+        assert_eq!((&content.keys, content.changes[0].until_us), (&vec![key.clone()], Some(1_000_010)));
+        let other = file.add(Role::Reader, None, 1_000_009 + KEPT_AFTER_US).unwrap();
+        assert_eq!(file.read().unwrap().keys, [key.clone(), other.clone()]);
+        file.revoke(&other.id, 1_000_010 + KEPT_AFTER_US).unwrap();
+        assert!(file.read().unwrap().keys.is_empty());
+        assert!(matches!(file.revoke(&key.id, i64::MAX), Err(KeyFileError::Unknown(_))));
     }
 
     #[test]
@@ -325,6 +386,8 @@ mod tests {
             document(&twice),
             document(&key("a", "s3cret", "reader")).replace("\"version\":1", "\"version\":2"),
             document(&key("a", "s3cret", "reader")).replace("\"created_us\":1", "\"created_us\":\"s3cret\""),
+            document(&key("a", "x", "reader")).replace("\"created_us\":1", "\"created_us\":1,\"token\":\"s3cret\""),
+            document(&key("a", "s3cret", "reader")).replace("\"created_us\":1", "\"created_us\":1,\"until_us\":1"),
         ] {
             fs::write(file.path(), &bad).unwrap();
             fs::set_permissions(file.path(), fs::Permissions::from_mode(0o600)).unwrap();

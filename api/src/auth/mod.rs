@@ -11,6 +11,7 @@ mod keyfile;
 mod keyring;
 mod keys;
 mod replay;
+mod session;
 mod version1;
 mod version4;
 
@@ -20,7 +21,7 @@ use sha2::Sha256;
 
 pub use keyfile::{Change, ChangeKind, Content, FILE, KeyFile, KeyFileError};
 pub use keyring::Keyring;
-pub use keys::{Key, Secret, role_name, role_of};
+pub use keys::{Key, LONGEST_US, Secret, Session, role_name, role_of};
 pub use replay::{Seen, Ticket, Window};
 
 use crate::{Access, ApiError, Head};
@@ -82,7 +83,7 @@ impl Admitted {
 ///
 /// # Errors
 /// 400 when something is missing or has no form, or when the date is more than [`SKEW_US`] off (`RequestTimeExpired`); 401
-/// `InvalidAccessKeyId` and `SignatureNotMatch`; 500 when the keys cannot be read.
+/// `InvalidAccessKeyId`, `SignatureNotMatch`, and, for a temporary key, `SecurityTokenExpired` and `InvalidSecurityToken`; 500 when the keys cannot be read.
 pub fn admit(head: &Head, keys: &Keyring, now_us: i64) -> Result<Admitted, ApiError> {
     once(&head.headers)?;
     match text(&head.headers, "x-log-apiversion")? {
@@ -114,6 +115,7 @@ pub fn admit(head: &Head, keys: &Keyring, now_us: i64) -> Result<Admitted, ApiEr
         Claim::One { signature, .. } => version1::verify(head, signature, &key)?,
         Claim::Four { scope, signature, .. } => version4::verify(head, scope, signature, &key)?,
     };
+    session::check(head, &key, now_us)?;
     let access = Access { key_id: key.id.clone(), role: key.role };
     let valid_until_us = at_us.saturating_add(SKEW_US);
     Ok(Admitted { access, fingerprint: claim.fingerprint(), valid_until_us, body })

@@ -35,11 +35,17 @@ pub(crate) fn project(router: &Router) -> Result<Answer, ApiError> {
 
 /// ListProject.
 pub(crate) fn projects(router: &Router, call: &Call) -> Result<Answer, ApiError> {
-    let wanted = call.parameters.given("projectName").unwrap_or_default();
-    let mut all = Vec::new();
-    if router.names().project().contains(wanted) {
-        all.push(described(router)?);
-    }
+    let project = described(router)?;
+    let holds = |name: &str, member: &str| {
+        let text = project.get(member).and_then(Value::as_str).unwrap_or_default();
+        text.contains(call.parameters.given(name).unwrap_or_default())
+    };
+    // A group of resources is named as a whole; this project is in none.
+    let fits = holds("projectName", "projectName") && holds("description", "description");
+    let all = match fits && call.parameters.given("resourceGroupId").is_none() {
+        true => vec![project],
+        false => Vec::new(),
+    };
     let total = all.len();
     let projects = page(call, all)?;
     Answer::json(&json!({"count": projects.len(), "total": total, "projects": projects}))

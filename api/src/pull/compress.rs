@@ -27,6 +27,17 @@ impl Codec {
         values.flat_map(|value| value.split(',')).find_map(named).unwrap_or(Self::Plain)
     }
 
+    /// The form that the header names and nothing beside it. Libraries of HTTP put forms into it that they open by HTTP's own rules;
+    /// who names lz4 or zstd alone is a client of Log Service, and reads `x-log-compresstype`.
+    pub(crate) fn wanted(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        let first = values.next().filter(|value| !value.contains(','));
+        match (first.and_then(named), values.next()) {
+            (Some(codec @ (Self::Lz4 | Self::Zstd)), None) => codec,
+            _ => Self::Plain,
+        }
+    }
+
     /// As `x-log-compresstype` names it; `None` when there is nothing to name.
     pub(crate) fn name(self) -> Option<&'static str> {
         match self {
@@ -84,12 +95,15 @@ mod tests {
             ("lz4;q=0, zstd;q=0.5", Codec::Zstd),
             ("identity", Codec::Plain),
             ("\u{7f}é", Codec::Plain),
+            ("gzip, deflate, br, zstd", Codec::Deflate),
         ] {
             let mut headers = HeaderMap::new();
             if let Ok(value) = hyper::header::HeaderValue::from_bytes(header.as_bytes()) {
                 headers.insert(ACCEPT_ENCODING, value);
             }
             assert_eq!(Codec::accepted(&headers), wanted, "{header:?}");
+            let alone = matches!(header.trim(), "lz4" | "LZ4");
+            assert_eq!(Codec::wanted(&headers), if alone { wanted } else { Codec::Plain }, "{header:?}");
         }
         assert_eq!(Codec::accepted(&HeaderMap::new()), Codec::Plain);
     }

@@ -32,6 +32,7 @@ pub use data::{Data, DataOptions};
 pub use error::DataError;
 pub use shape::ShardInfo;
 
+pub(crate) use compress::Codec;
 pub(crate) use cursor::Cursors;
 pub(crate) use error::unread;
 pub(crate) use shape::Shape;

@@ -20,6 +20,7 @@ use innertrail_logstore::{Store, StoredRow};
 
 pub use engine::{Counts, Engine, Page, PageOf, Question, Refusal, State, Table, TimeRange};
 
+use crate::pull::Codec;
 use crate::{Answer, ApiError, Call, Parameters};
 use answer::{Meta, Record};
 use pieces::Piece;
@@ -78,7 +79,7 @@ impl Searches {
     /// 400 with the place of the fault in the question, 403 for SQL that writes or too many questions at a time.
     pub fn logs_v3(&self, call: &Call, store: Store) -> Result<Answer, ApiError> {
         let (meta, data) = self.logs(&request::of_json(&call.body)?, store)?;
-        meta.v3(&data)
+        packed(meta.v3(&data)?, Codec::wanted(&call.headers))
     }
 
     /// `GET LS?type=log`: the same with parameters.
@@ -215,6 +216,15 @@ impl Searches {
             "logs": logs,
         }))
     }
+}
+
+/// The answer in the form that a client of Log Service wants; its raw size and the form are said together or not at all.
+fn packed(mut answer: Answer, codec: Codec) -> Result<Answer, ApiError> {
+    let Some(name) = codec.name() else { return Ok(answer) };
+    let raw = std::mem::take(&mut answer.body);
+    let size = raw.len();
+    answer.body = codec.pack(raw.into())?.into();
+    Ok(answer.with("x-log-bodyrawsize", size).with("x-log-compresstype", name))
 }
 
 fn place(store: Store, seq: u64) -> [(String, String); 2] {

@@ -180,6 +180,35 @@ fn ten() -> Double {
     Double { rows: (0..10).map(|n| row(n, 1_000 + n as i64, "{\"a\":\"b\"}")).collect(), ..Double::default() }
 }
 
+/// A client that names one form of Log Service's gets it, with size and form said together; what a library of HTTP sends by itself
+/// means nothing here.
+#[test]
+fn an_answer_of_v3_is_packed_for_who_asks_for_it() {
+    let (searches, _) = searches(ten());
+    let ask = |accepted: &str| {
+        let mut call = call(&[], &json!({"from": 1_000, "to": 1_005, "query": "* | select 1"}).to_string());
+        call.headers.insert("accept-encoding", accepted.parse().unwrap());
+        searches.logs_v3(&call, Store::Log).unwrap()
+    };
+    let members = |raw: &[u8]| {
+        let mut body: serde_json::Value = serde_json::from_slice(raw).unwrap();
+        body["meta"]["elapsedMillisecond"] = json!(0);
+        body
+    };
+    let plain = ask("gzip, deflate, br, zstd");
+    assert!(plain.headers.is_empty());
+    for form in ["lz4", "zstd"] {
+        let answer = ask(form);
+        let size: usize = header(&answer, "x-log-bodyrawsize").unwrap().parse().unwrap();
+        assert_eq!(header(&answer, "x-log-compresstype"), Some(form));
+        let raw = match form {
+            "lz4" => lz4_flex::block::decompress(&answer.body, size).unwrap(),
+            _ => zstd::bulk::decompress(&answer.body, size).unwrap(),
+        };
+        assert_eq!((raw.len(), members(&raw)), (size, members(&plain.body)));
+    }
+}
+
 #[test]
 fn the_answer_of_v3_has_the_members_that_clients_read() {
     let (searches, _) = searches(ten());

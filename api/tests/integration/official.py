@@ -21,7 +21,10 @@ assert [shard["shardID"] for shard in shards.get_shards_info()] == [0]
 index = client.get_index_config("audit", store)
 assert "event" in index.get_index_config().key_config_list
 dashboards = client.list_dashboard("audit")
-assert not dashboards.get_dashboards()
+assert dashboards.get_total() == dashboards.get_count() == len(dashboards.get_dashboards()) > 0
+board = client.get_dashboard("audit", dashboards.get_dashboards()[0]).get_entity()
+alert = client.list_alert("audit").get_alerts()[0]
+search = client.get_savedsearch("audit", client.list_savedsearch("audit").get_savedsearches()[0]).get_entity()
 try:
     client.get_logstore("audit", "other")
     raise SystemExit("another Logstore was found")
@@ -48,7 +51,16 @@ writes = {
     "create_index": lambda: client.create_index("audit", store, IndexConfig(7)),
     "delete_index": lambda: client.delete_index("audit", store),
     "delete_project": lambda: client.delete_project("audit"),
-    "delete_dashboard": lambda: client.delete_dashboard("audit", "x"),
+    "create_dashboard": lambda: client.create_dashboard("audit", board),
+    "update_dashboard": lambda: client.update_dashboard("audit", board),
+    "delete_dashboard": lambda: client.delete_dashboard("audit", board["dashboardName"]),
+    "create_savedsearch": lambda: client.create_savedsearch("audit", search),
+    "update_savedsearch": lambda: client.update_savedsearch("audit", search),
+    "delete_savedsearch": lambda: client.delete_savedsearch("audit", search["savedsearchName"]),
+    "create_alert": lambda: client.create_alert("audit", alert),
+    "update_alert": lambda: client.update_alert("audit", alert),
+    "enable_alert": lambda: client.enable_alert("audit", alert["name"]),
+    "delete_alert": lambda: client.delete_alert("audit", alert["name"]),
 }
 for name, write in writes.items():
     began = time.time()

@@ -33,6 +33,8 @@ fn every_write_has_one_answer_and_reaches_no_room() {
         ("POST", "/jobs".to_owned()),
         ("POST", "/prometheus/audit/innertrail_main-trail/api/v1/write".to_owned()),
         ("PUT", "/dashboards/x".to_owned()),
+        ("POST", "/savedsearches".to_owned()),
+        ("DELETE", "/jobs/x".to_owned()),
         ("PATCH", "/what/ever".to_owned()),
         ("POST", "/logstores/another/shards/lb".to_owned()),
     ] {

@@ -34,7 +34,12 @@ fn entry(change: &Change) -> Entry {
         ChangeKind::Added => Kind::KeyAdded,
         ChangeKind::Revoked => Kind::KeyRevoked,
     };
-    Entry::new(kind, "keys", change.at_us).with("key", change.id.as_str()).with("role", change.role.as_str())
+    let entry =
+        Entry::new(kind, "keys", change.at_us).with("key", change.id.as_str()).with("role", change.role.as_str());
+    match change.until_us {
+        Some(until_us) => entry.with("valid_until", rfc3339(until_us)),
+        None => entry,
+    }
 }
 
 /// A gap in the numbers: more changes were made between two looks than the file keeps.
@@ -115,5 +120,14 @@ mod tests {
         assert!(entered(&keys, &state, 14 * LOOK_EVERY_US).entries.is_empty());
         untold.again(&state);
         assert!(untold.due(15 * LOOK_EVERY_US).is_none());
+    }
+    #[test]
+    fn how_long_a_temporary_key_is_valid_is_entered_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = KeyFile::of(dir.path()).lend(Role::Reader, None, 3, 1_000_000).unwrap();
+        let entries = entered(&Keyring::of(dir.path()), &State::default(), 4).entries;
+        let json = entries[0].json();
+        assert!(json.contains(&format!("\"valid_until\":\"{}\"", rfc3339(1_000_003))), "{json}");
+        assert!(!json.contains(key.session.unwrap().token.expose()), "{json}");
     }
 }

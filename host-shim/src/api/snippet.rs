@@ -9,6 +9,9 @@ use innertrail_logstore::Store;
 
 use crate::config::Api;
 
+/// What the snippets ask: short to read, and answered whatever there is.
+const QUERY: &str = "* | select eventName, count(1) as n group by eventName";
+
 /// Lines for people.
 pub(super) fn told(api: &Api, names: &Names, region: &str, address: SocketAddr, keys: usize) -> Vec<String> {
     let scheme = if api.tls.is_some() { "https" } else { "http" };
@@ -18,10 +21,10 @@ pub(super) fn told(api: &Api, names: &Names, region: &str, address: SocketAddr, 
     let mut lines = vec![
         format!("the API of Log Service is on {scheme}://{address}, project {project}, Logstore {logstore}, read-only"),
         format!(
-            "  Python: LogClient(\"{endpoint}\", \"KEY-ID\", \"SECRET\", auth_version=\"v4\", region=\"{region}\").get_log(\"{project}\", \"{logstore}\", from_time, to_time, query=\"*\")"
+            "  Python: from aliyun.log import LogClient; print(LogClient(\"{endpoint}\", \"KEY-ID\", \"SECRET\", auth_version=\"v4\", region=\"{region}\").get_log(\"{project}\", \"{logstore}\", \"1 day ago\", \"now\", query=\"{QUERY}\").get_body())"
         ),
         format!(
-            "  CLI: aliyunlog log get_log --project={project} --logstore={logstore} --from_time=\"2026-01-01 00:00:00\" --to_time=\"2026-01-02 00:00:00\" --region-endpoint={endpoint} --access-id=KEY-ID --access-key=SECRET"
+            "  CLI: aliyunlog log get_log --project={project} --logstore={logstore} --from_time=\"1 day ago\" --to_time=now --query=\"{QUERY}\" --region-endpoint={endpoint} --access-id=KEY-ID --access-key=SECRET"
         ),
         format!(
             "  Grafana, plugin aliyun-log-service-datasource: Endpoint {endpoint}, Project {project}, LogStore {logstore}, AccessKeyId KEY-ID, AccessKeySecret SECRET"

@@ -56,18 +56,33 @@ fn add(args: &KeysAddArgs) -> Outcome {
         KeyRole::Consumer => Role::Consumer,
         KeyRole::Administrator => Role::Administrator,
     };
-    let key = file(dir)?.add(role, args.name.clone(), clock::now_us())?;
+    let (file, name, now) = (file(dir)?, args.name.clone(), clock::now_us());
+    let key = match args.valid_for {
+        None => file.add(role, name, now)?,
+        Some(life_us) => file.lend(role, name, now, life_us)?,
+    };
     let entered = enter(dir);
     let secret = key.secret.expose();
+    let session = key.session.as_ref().map(|session| (session.token.expose(), rfc3339(session.until_us)));
     match args.format {
         Format::Json => {
-            print(&json!({"id": key.id, "secret": secret, "role": role_name(role), "journal": entered}).to_string())
+            let mut told = json!({"id": key.id, "secret": secret, "role": role_name(role), "journal": entered});
+            if let Some((token, until)) = session {
+                told["token"] = token.into();
+                told["valid_until"] = until.into();
+            }
+            print(&told.to_string())
         }
-        Format::Text => print(&format!(
-            "access key id      {}\naccess key secret  {secret}\nrole               {}\n\nThe secret is not shown again; {entered}.",
-            key.id,
-            role_name(role)
-        )),
+        Format::Text => {
+            let session =
+                session.map(|(token, until)| format!("security token     {token}\nvalid until        {until}\n"));
+            print(&format!(
+                "access key id      {}\naccess key secret  {secret}\n{}role               {}\n\nThe secret is not shown again; {entered}.",
+                key.id,
+                session.unwrap_or_default(),
+                role_name(role)
+            ))
+        }
     }
 }
 
@@ -77,7 +92,9 @@ fn list(args: &KeysListArgs) -> Outcome {
         let told: Vec<_> = keys
             .iter()
             .map(|key| {
-                json!({"id": key.id, "role": role_name(key.role), "name": key.name, "created": rfc3339(key.created_us)})
+                let until = key.session.as_ref().map(|session| rfc3339(session.until_us));
+                json!({"id": key.id, "role": role_name(key.role), "name": key.name, "created": rfc3339(key.created_us),
+                    "valid_until": until})
             })
             .collect();
         return print(&json_safe(&json!({ "keys": told }).to_string()));
@@ -87,7 +104,9 @@ fn list(args: &KeysListArgs) -> Outcome {
     }
     let line = |key: &innertrail_api::auth::Key| {
         let name = terminal_safe(key.name.as_deref().unwrap_or_default());
-        let line = format!("{:<26}{:<15}{}  {name}", key.id, role_name(key.role), rfc3339(key.created_us));
+        let until = key.session.as_ref().map(|session| rfc3339(session.until_us));
+        let until = until.map(|until| format!("until {until}  ")).unwrap_or_default();
+        let line = format!("{:<30}{:<15}{}  {until}{name}", key.id, role_name(key.role), rfc3339(key.created_us));
         format!("{}\n", line.trim_end())
     };
     print(&keys.iter().map(line).collect::<String>())

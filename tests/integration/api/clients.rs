@@ -41,6 +41,38 @@ fn the_official_node_sdk_reads_and_cannot_write() {
     assert_eq!(serving.journal("write_refused", 1).len(), 1, "one write is one request");
 }
 
+/// What `run` prints is there to be pasted: it runs as it stands but for the key.
+#[test]
+fn what_a_run_prints_for_python_and_the_command_line_runs_as_it_stands() {
+    let tools = std::env::var("INNERTRAIL_PYTHON").ok().map(std::path::PathBuf::from);
+    let Some(python) = tools.filter(|python| python.with_file_name("aliyunlog").is_file()) else {
+        return println!("SKIPPED: there is no aliyunlog beside the interpreter that INNERTRAIL_PYTHON names");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (serving, reader) = ready(dir.path());
+    let printed = serving.told.lock().unwrap().clone();
+    let snippet = |of: &str| {
+        let line = printed.iter().find_map(|line| Some(line.split_once(of)?.1.to_owned())).expect("it is printed");
+        line.replace("KEY-ID", &reader.id).replace("SECRET", &reader.secret)
+    };
+    assert!(printed.iter().all(|line| !line.contains(&reader.secret)));
+    let paths = std::env::var("PATH").unwrap();
+    let ask = |command: &mut Command| {
+        command.env("HOME", dir.path()).env("http_proxy", format!("http://{}", serving.at));
+        command.env_remove("no_proxy").env_remove("NO_PROXY");
+        let ran = command.env("PATH", format!("{}:{paths}", python.parent().unwrap().display())).output().unwrap();
+        assert!(ran.status.success(), "{}", text(&ran));
+        text(&ran)
+    };
+    let answered = ask(Command::new(&python).args(["-c", &snippet("Python: ")]));
+    assert!(answered.contains("'progress': 'Complete'"), "{answered}");
+    let table = ask(Command::new("sh").args(["-c", &snippet("CLI: ")]));
+    assert!(serde_json::from_str::<Value>(&table).unwrap().is_array(), "{table}");
+    assert!(
+        snippet("plugin aliyun-log-service-datasource: ").contains("Project audit, LogStore innertrail_main-trail")
+    );
+}
+
 #[test]
 fn the_official_command_line_tool_reads_dumps_and_cannot_delete() {
     let tool =

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::harness::{event, innertrail, query, run};
 
 mod clients;
+mod kept;
 mod sdk;
 
 const LS: &str = "/logstores/innertrail_main-trail";
@@ -86,6 +87,14 @@ impl Serving {
         assert!(made["journal"].as_str().unwrap().contains("a run has the Logstore open"), "{made}");
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         Key { id: text("id"), secret: text("secret"), token: None, ..Key::reader() }
+    }
+
+    /// A temporary key, as `keys add` tells it.
+    fn lent(&self, role: &str, life: &str) -> Value {
+        let data = self.data.to_str().unwrap();
+        let (out, _) =
+            run(&["keys", "add", "--data-dir", data, "--role", role, "--valid-for", life, "--format", "json"], 0);
+        serde_json::from_str(&out).unwrap()
     }
 
     /// Told to end while clients hold connections, one idle, one in the middle of a head and one in the middle of a body, it ends well
@@ -396,10 +405,18 @@ fn keys_without_a_run() {
     }
     let (_, unknown) = run(&["keys", "revoke", "--data-dir", data, "INTLnobody"], 2);
     assert!(unknown.contains("there is no key INTLnobody"), "{unknown}");
+    let (lent, _) = run(&["keys", "add", "--data-dir", data, "--role", "reader", "--valid-for", "12h"], 0);
+    let field = |name: &str| lent.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let (token, until) = (field("security token"), field("valid until"));
+    assert!(field("access key id").starts_with("STS.") && token.len() == 64, "{lent}");
+    let (list, _) = run(&["keys", "list", "--data-dir", data], 0);
+    assert!(list.contains(&format!("until {until}")) && !list.contains(&token), "{list}");
+    let (_, refused) = run(&["keys", "add", "--data-dir", data, "--role", "reader", "--valid-for", "8d"], 2);
+    assert!(refused.contains("from 1s to 7d"), "{refused}");
     run(&["keys", "revoke", "--data-dir", data, &id], 0);
     let kinds = query(Path::new(data), "journal", "SELECT eventName FROM log ORDER BY it_seq");
     let kinds: Vec<&str> = kinds.as_array().unwrap().iter().map(|row| row["eventName"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["enabled", "key_added", "key_revoked"]);
+    assert_eq!(kinds, ["enabled", "key_added", "key_added", "key_revoked"]);
     let file = Path::new(data).join("api-keys.json");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();

@@ -4,6 +4,7 @@ Modes: `calls` makes every call of a reader and tries to write; `consume` is one
 every event until a file tells it to end. It must never reach any host but the proxy: every name that it uses ends in .test.
 """
 
+import importlib.util
 import json
 import os
 import sys
@@ -150,9 +151,91 @@ def groups(client):
     client.delete_consumer_group(PROJECT, LOGSTORE, "by-hand")
 
 
+def kept(client):
+    """What comes with innertrail is listed and found, each query of it runs, and none of it can be made, changed or deleted."""
+    projects = client.list_project(0, 100)
+    assert [one["projectName"] for one in projects.get_projects()] == [PROJECT] and projects.get_total() == 1
+    assert client.list_project(0, 100, "another").get_total() == 0
+    boards = [client.get_dashboard(PROJECT, name).get_entity() for name in client.list_dashboard(PROJECT).get_dashboards()]
+    searches = [client.get_savedsearch(PROJECT, name).get_entity() for name in client.list_savedsearch(PROJECT).get_savedsearches()]
+    alerts = client.list_alert(PROJECT, size=-1).get_alerts()
+    assert boards and searches and alerts == [client.get_alert(PROJECT, one["name"]).get_entity() for one in alerts]
+    asked = 0
+    for chart in [chart for board in boards for chart in board["charts"]]:
+        search = chart["search"]
+        table = client.get_log(PROJECT, search["logstore"], FROM, TO, query=search["query"])
+        assert table.is_completed(), chart["title"]
+        wanted = set(chart["display"]["xAxis"] + chart["display"]["yAxis"])
+        assert all(wanted <= set(row.get_contents()) for row in table.get_logs()), chart["title"]
+        if chart["title"] == "pv":
+            assert table.get_logs()[0].get_contents() == {"pv": str(COUNT)}, table.get_body()
+        asked += 1
+    for query in [query for alert in alerts for query in alert["configuration"]["queryList"]]:
+        assert query["project"] == PROJECT
+        assert client.get_log(PROJECT, query["store"], FROM, TO, query=query["query"]).is_completed()
+    for search in searches:
+        assert client.get_log(PROJECT, search["logstore"], FROM, TO, query=search["searchQuery"], size=1).is_completed()
+    for write in [
+        lambda: client.create_dashboard(PROJECT, dict(boards[0], dashboardName="mine")),
+        lambda: client.update_dashboard(PROJECT, boards[0]),
+        lambda: client.delete_dashboard(PROJECT, boards[0]["dashboardName"]),
+        lambda: client.copy_dashboard(PROJECT, boards[0]["dashboardName"], to_dashboard_name="mine"),
+        lambda: client.create_savedsearch(PROJECT, dict(searches[0], savedsearchName="mine")),
+        lambda: client.update_savedsearch(PROJECT, searches[0]),
+        lambda: client.delete_savedsearch(PROJECT, searches[0]["savedsearchName"]),
+        lambda: client.create_alert(PROJECT, dict(alerts[0], name="mine")),
+        lambda: client.update_alert(PROJECT, alerts[0]),
+        lambda: client.enable_alert(PROJECT, alerts[0]["name"]),
+        lambda: client.delete_alert(PROJECT, alerts[0]["name"]),
+    ]:
+        assert refused(write) == (403, "LogStoreReadOnly")
+    for missing, code in [(client.get_dashboard, "DashboardNotExist"), (client.get_savedsearch, "SavedSearchNotExist"), (client.get_alert, "JobNotExist")]:
+        assert refused(lambda: missing(PROJECT, "mine")) == (404, code)
+    print("%d charts, %d saved searches, %d alerts" % (asked, len(searches), len(alerts)))
+
+
+def forms(client):
+    """The forms of a pulled page that the SDK can open; each holds the same."""
+    cursor = client.get_cursor(PROJECT, LOGSTORE, 0, "begin").get_cursor()
+    plain = client.pull_logs(PROJECT, LOGSTORE, 0, cursor, 10, compress=False).get_flatten_logs_json()
+    for form in ["lz4", "deflate", "zstd"]:
+        if form == "zstd" and not importlib.util.find_spec("zstd"):
+            print("SKIPPED: zstd, the interpreter has no module of that name")
+            continue
+        page = client.pull_logs(PROJECT, LOGSTORE, 0, cursor, 10, accept_compress_type=form)
+        assert page.get_header("x-log-compresstype") == form, page.get_all_headers()
+        assert page.get_flatten_logs_json() == plain, form
+
+
+def temporary(version):
+    """A key that was lent reads with its token, and with nothing else; one that ended says so."""
+    def count(key, token):
+        client = LogClient(ENDPOINT, key["id"], key["secret"], securityToken=token, auth_version=version, region=REGION)
+        return histogram(client, "*")
+
+    lent, ended = setup["lent"], setup["ended"]
+    assert lent["id"].startswith("STS.") and count(lent, lent["token"]) == COUNT
+    for token in ["", "x" * 64, ended["token"]]:
+        assert refused(lambda: count(lent, token)) == (401, "InvalidSecurityToken"), token
+    assert refused(lambda: count({"id": KEY, "secret": SECRET}, lent["token"])) == (401, "InvalidSecurityToken")
+    assert refused(lambda: count(ended, ended["token"])) == (401, "SecurityTokenExpired")
+    # A lent key of a reader is a reader's.
+    client = LogClient(ENDPOINT, lent["id"], lent["secret"], securityToken=lent["token"], auth_version=version, region=REGION)
+    try:
+        client.create_consumer_group(PROJECT, LOGSTORE, "not-mine", 30, False)
+        raise SystemExit("a reader made a consumer group")
+    except LogException as error:
+        wanted = "action: log:CreateConsumerGroup, resource: acs:log:%s:*:project/%s/logstore/%s;" % (REGION, PROJECT, LOGSTORE)
+        assert (error.get_resp_status(), error.get_error_code()) == (403, "PermissionDenied"), error
+        assert wanted in error.get_error_message() and "nauthorized" not in error.get_error_message(), error
+
+
 def calls(version):
     client = LogClient(ENDPOINT, KEY, SECRET, auth_version=version, region=REGION)
     wait_for_all(client)
+    kept(client)
+    forms(client)
+    temporary(version)
     assert client.get_logstore(PROJECT, LOGSTORE).get_shard_count() == setup["shards"]
     searches(client, pulls(client))
     groups(client)

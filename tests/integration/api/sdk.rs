@@ -47,9 +47,10 @@ impl Site {
         let count = count();
         let serving = Serving::with(dir, count);
         let key = serving.key("consumer");
+        let (lent, ended) = (serving.lent("reader", "1h"), serving.lent("reader", "1s"));
         let expected = (0..count).filter(|id| id % 250 == 7).count();
         let setup = json!({"id": key.id, "secret": key.secret, "count": count, "expected": expected, "shards": SHARDS,
-            "logstore": "innertrail_main-trail", "input": dir.join("in/a.jsonl"), "one": format!("eventId: {:024X}", 0)});
+            "logstore": "innertrail_main-trail", "input": dir.join("in/a.jsonl"), "one": format!("eventId: {:024X}", 0), "lent": lent, "ended": ended});
         Self { python, serving, setup }
     }
 
