@@ -17,6 +17,7 @@ mod lifecycle;
 mod metrics;
 mod refusals;
 mod run;
+mod scale_out;
 mod sinks;
 mod tail;
 mod tap;

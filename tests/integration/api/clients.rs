@@ -1,5 +1,5 @@
-//! Further clients of the vendor, unchanged, against a running `innertrail run`: the Node SDK and the command line tool. Without them a
-//! test prints `SKIPPED: reason`.
+//! Further clients of the vendor, unchanged, against a running `innertrail run`: the Node SDK, the Rust SDK (`tests/sdk-rust`, which
+//! `INNERTRAIL_RUST_SDK` names when it is built) and the command line tool. Without them a test prints `SKIPPED: reason`.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,15 +7,35 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use super::{EVENTS, LS, SHARDS, Serving, get};
-use crate::harness::event;
+use crate::harness::{event, run};
 
-/// A run that has taken everything in, and a key of a reader.
-fn ready(dir: &Path) -> (Serving, innertrail_test_cloud::Key) {
-    let serving = Serving::start(dir);
+/// 2026-11-01 and three weeks later: the events' own times.
+const SPAN: (i64, i64) = (1_793_491_200, 1_795_305_600);
+
+/// A run that has taken so many events in, and a key of a reader.
+fn holding(dir: &Path, events: usize) -> (Serving, innertrail_test_cloud::Key) {
+    let serving = Serving::with(dir, events);
     let reader = serving.key("reader");
-    let count = get(LS, "type=histogram&from=1793491200&to=1795305600&query=*");
-    serving.until(&count, &reader, |answer| answer.header("x-log-count") == EVENTS.to_string());
+    let count = get(LS, &format!("type=histogram&from={}&to={}&query=*", SPAN.0, SPAN.1));
+    serving.until(&count, &reader, |answer| answer.header("x-log-count") == events.to_string());
     (serving, reader)
+}
+
+fn ready(dir: &Path) -> (Serving, innertrail_test_cloud::Key) {
+    holding(dir, EVENTS)
+}
+
+/// Size and root of the dedicated Logstore's tree.
+fn tree(serving: &Serving) -> Vec<String> {
+    let (checkpoint, _) = run(&["checkpoint", "--data-dir", serving.data.to_str().unwrap()], 0);
+    checkpoint.lines().skip(1).take(2).map(str::to_owned).collect()
+}
+
+/// Writes that were refused so far, over all surfaces.
+fn refused(serving: &Serving) -> u64 {
+    let metrics = serving.metrics();
+    let lines = metrics.lines().filter(|line| line.starts_with("innertrail_api_refused_writes_total{"));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 fn text(output: &Output) -> String {
@@ -71,6 +91,39 @@ fn what_a_run_prints_for_python_and_the_command_line_runs_as_it_stands() {
     assert!(
         snippet("plugin aliyun-log-service-datasource: ").contains("Project audit, LogStore innertrail_main-trail")
     );
+}
+
+/// Enough events that searches and pulls have several pages. What it pulls and finds is held against the files that went in, and against
+/// our own `query` with the same search.
+#[test]
+fn the_official_rust_sdk_makes_every_call_and_each_write_is_one_request() {
+    let Some(sdk) = std::env::var_os("INNERTRAIL_RUST_SDK").filter(|path| Path::new(path).is_file()) else {
+        return println!("SKIPPED: INNERTRAIL_RUST_SDK names no built tests/sdk-rust");
+    };
+    let (dir, count) = (tempfile::tempdir().unwrap(), 2_500);
+    let (serving, _) = holding(dir.path(), count);
+    let consumer = serving.key("consumer");
+    let search = "userIdentity.accessKeyId: \"LTAI-EXAMPLE-3\" and eventName: PutBucketAcl";
+    let wanted = |one: &dyn Fn(usize) -> bool| (0..count).filter(|id| one(*id)).map(|id| event(id, "")).collect();
+    let (every, some): (Vec<String>, Vec<String>) = (wanted(&|_| true), wanted(&|id| id % 5 == 3));
+    let own = crate::harness::query(&serving.data, "log", &format!("{search} | SELECT count(*) AS n FROM log"));
+    assert_eq!(own[0]["n"], json!(some.len()));
+    let (before, already) = (tree(&serving), refused(&serving));
+    assert_eq!(before[0], count.to_string());
+
+    let setup = json!({"id": consumer.id, "secret": consumer.secret, "logstore": "innertrail_main-trail", "count": count,
+        "expected": some.len(), "query": search, "shards": SHARDS, "from": SPAN.0, "to": SPAN.1});
+    let mut command = Command::new(sdk);
+    command.env("SETUP", setup.to_string()).env("http_proxy", format!("http://{}", serving.at));
+    let ran = command.env_remove("no_proxy").env_remove("NO_PROXY").output().unwrap();
+    assert!(ran.status.success(), "{}", text(&ran));
+    let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(found["pulled"], json!(every), "what it pulls is what went in, each once");
+    assert_eq!(found["found"], json!(some), "what it finds is what we find");
+    assert_eq!(found["refused"], json!(12));
+    assert_eq!(refused(&serving) - already, 12, "each write is one request");
+    assert_eq!(tree(&serving), before, "nothing got into the Logstore");
+    run(&["verify", "--data-dir", serving.data.to_str().unwrap()], 0);
 }
 
 #[test]
