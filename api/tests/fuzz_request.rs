@@ -133,7 +133,7 @@ pub fn api_request(data: &[u8]) {
     }
 }
 
-const SEEDS: [&str; 14] = [
+const SEEDS: [&str; 18] = [
     "GET / \nhost:audit.logs.example\n\n",
     "GET /logstores?offset=0&size=500&logstoreName=\nhost:audit.x:80\nx-log-apiversion:0.6.0\ndate:Thu, 01 Jan 2026 00:00:00 GMT\nx-log-signaturemethod:hmac-sha1\nauthorization:LOG id:AAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n",
     "GET http://audit.x/logstores/innertrail_main-trail/shards/0?type=log&cursor=MTI%3D&count=10\nhost:audit.x\nx-log-apiversion:0.6.0\nx-log-date:20260101T000000Z\nx-log-content-sha256:e3b0\nauthorization:SLS4-HMAC-SHA256 Credential=id/20260101/cn-x/sls/aliyun_v4_request,Signature=0000000000000000000000000000000000000000000000000000000000000000\n\n",
@@ -146,6 +146,10 @@ const SEEDS: [&str; 14] = [
     "DELETE /logstores/innertrail_main-trail-journal/consumergroups/g\nhost:audit.x\n\n",
     "GET /logstores/a%20b/track.gif?APIVersion=0.6.0&x=%E4%B8%AD\nhost:[::1]:80\n\n",
     "GET /dashboards/%2e%2e/x\nhost:u@audit.x\n\n",
+    "GET /dashboards/innertrail-oss-audit/charts/pv?offset=-1&size=-1&dashboardName=oss\nhost:audit.x\n\n",
+    "GET /jobs?jobType=Alert&offset=1&size=2&jobName=oss\nhost:audit.x\nx-acs-security-token:abc\n\n",
+    "GET /savedsearches/oss-failures?savedsearchName=%00\nhost:audit.x\nx-acs-security-token:\n\n",
+    "PUT /jobs/oss-public-acl?action=enable\nhost:audit.x\n\n{}",
     "PATCH //%2F//?a=b+c&&=&%3d\nhost:A\n\n",
     "GET /logstores/innertrail_main-trail?type=histogram&from=0&to=1\nhost:audit.x\nhost:other.x\n\n",
 ];

@@ -102,10 +102,12 @@ fn list(args: &KeysListArgs) -> Outcome {
     if keys.is_empty() {
         return print("there is no access key; `innertrail keys add --role reader` makes one");
     }
+    let now = clock::now_us();
     let line = |key: &innertrail_api::auth::Key| {
         let name = terminal_safe(key.name.as_deref().unwrap_or_default());
         let until = key.session.as_ref().map(|session| rfc3339(session.until_us));
-        let until = until.map(|until| format!("until {until}  ")).unwrap_or_default();
+        let word = if key.has_ended(now) { "ended" } else { "until" };
+        let until = until.map(|until| format!("{word} {until}  ")).unwrap_or_default();
         let line = format!("{:<30}{:<15}{}  {until}{name}", key.id, role_name(key.role), rfc3339(key.created_us));
         format!("{}\n", line.trim_end())
     };

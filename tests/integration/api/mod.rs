@@ -19,6 +19,7 @@ use crate::harness::{event, innertrail, query, run};
 
 mod clients;
 mod kept;
+mod load;
 mod sdk;
 
 const LS: &str = "/logstores/innertrail_main-trail";
@@ -411,12 +412,16 @@ fn keys_without_a_run() {
     assert!(field("access key id").starts_with("STS.") && token.len() == 64, "{lent}");
     let (list, _) = run(&["keys", "list", "--data-dir", data], 0);
     assert!(list.contains(&format!("until {until}")) && !list.contains(&token), "{list}");
+    run(&["keys", "add", "--data-dir", data, "--role", "reader", "--valid-for", "1s"], 0);
+    thread::sleep(Duration::from_millis(1_100));
+    let (list, _) = run(&["keys", "list", "--data-dir", data], 0);
+    assert_eq!((list.matches("until 20").count(), list.matches("ended 20").count()), (1, 1), "{list}");
     let (_, refused) = run(&["keys", "add", "--data-dir", data, "--role", "reader", "--valid-for", "8d"], 2);
     assert!(refused.contains("from 1s to 7d"), "{refused}");
     run(&["keys", "revoke", "--data-dir", data, &id], 0);
     let kinds = query(Path::new(data), "journal", "SELECT eventName FROM log ORDER BY it_seq");
     let kinds: Vec<&str> = kinds.as_array().unwrap().iter().map(|row| row["eventName"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["enabled", "key_added", "key_added", "key_revoked"]);
+    assert_eq!(kinds, ["enabled", "key_added", "key_added", "key_added", "key_revoked"]);
     let file = Path::new(data).join("api-keys.json");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
