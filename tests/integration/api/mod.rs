@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::harness::{event, innertrail, query, run};
 
 mod clients;
+mod load;
 mod sdk;
 
 const LS: &str = "/logstores/innertrail_main-trail";
