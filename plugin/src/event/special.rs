@@ -85,7 +85,7 @@ pub(crate) fn byte_masks<const N: usize>(chunk: &[u8; 16], set: u8, wanted: [u8;
 #[inline(always)]
 pub(crate) fn byte_masks<const N: usize>(chunk: &[u8; 16], set: u8, wanted: [u8; N]) -> [u32; N] {
     let (low, high) = halves(chunk);
-    let bits = |word: u64, byte| gather(equal_bits(word | ONES * u64::from(set), byte) & HIGH);
+    let bits = |word: u64, byte| gather(equal_bits(word | (ONES * u64::from(set)), byte) & HIGH);
     wanted.map(|byte| bits(low, byte) | bits(high, byte) << 8)
 }
 
