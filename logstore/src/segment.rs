@@ -218,10 +218,8 @@ impl Write for HashedFile {
 enum Course {
     #[default]
     Open,
-    /// What the disk said, until it is told.
-    Failed(Option<std::io::Error>),
-    /// Nobody wants it any more.
-    Over,
+    /// Nothing is done to it any more. With what the disk said, if that is why and until it is told.
+    Over(Option<std::io::Error>),
 }
 
 /// Dropping it ends a [`LateFile`].
@@ -232,15 +230,15 @@ impl End {
     /// What the disk said, which Parquet makes a text of; otherwise what Parquet said.
     fn cause(&self, tmp: &Path, e: parquet::errors::ParquetError) -> Error {
         match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Course::Failed(cause) => cause.take().map_or_else(|| Error::parquet(tmp, e), |e| Error::write(tmp, e)),
-            Course::Open | Course::Over => Error::parquet(tmp, e),
+            Course::Over(said) => said.take().map_or_else(|| Error::parquet(tmp, e), |said| Error::write(tmp, said)),
+            Course::Open => Error::parquet(tmp, e),
         }
     }
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Course::Over;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Course::Over(None);
     }
 }
 
@@ -272,7 +270,7 @@ impl Write for LateFile {
         self.there().and_then(|file| file.write(bytes)).map_err(|e| {
             let kind = e.kind();
             if kind != ErrorKind::Interrupted {
-                *course = Course::Failed(Some(e));
+                *course = Course::Over(Some(e));
             }
             kind.into()
         })
