@@ -220,7 +220,9 @@ impl Page {
         let portion = Portion { most: 1, max_record: usize::MAX };
         while self.logs < logs && !self.is_done() {
             self.cut(&mut unwanted, portion, &mut 0);
-            unwanted = Cut::default();
+            // Its memory serves the next one: `cut` asks for room for more than one log.
+            unwanted.data.clear();
+            unwanted.frames.clear();
         }
     }
 
