@@ -42,10 +42,8 @@ pub(crate) fn projects(router: &Router, call: &Call) -> Result<Answer, ApiError>
     };
     // A group of resources is named as a whole; this project is in none.
     let fits = holds("projectName", "projectName") && holds("description", "description");
-    let all = match fits && call.parameters.given("resourceGroupId").is_none() {
-        true => vec![project],
-        false => Vec::new(),
-    };
+    let fits = fits && call.parameters.given("resourceGroupId").is_none();
+    let all = if fits { vec![project] } else { Vec::new() };
     let total = all.len();
     let projects = page(call, all)?;
     Answer::json(&json!({"count": projects.len(), "total": total, "projects": projects}))
