@@ -77,6 +77,20 @@ pub(crate) fn counts(status: &Value) -> Value {
     counts
 }
 
+/// The interpreter that `INNERTRAIL_PYTHON` names, if it can import a module; says SKIPPED if not.
+pub(crate) fn python(module: &str) -> Option<String> {
+    let Ok(python) = std::env::var("INNERTRAIL_PYTHON") else {
+        println!("SKIPPED: INNERTRAIL_PYTHON names no interpreter with {module}");
+        return None;
+    };
+    let has = Command::new(&python).args(["-c", &format!("import {module}")]).output();
+    if !has.is_ok_and(|has| has.status.success()) {
+        println!("SKIPPED: {python}, which INNERTRAIL_PYTHON names, cannot import {module}");
+        return None;
+    }
+    Some(python)
+}
+
 /// A synthetic OSS operation log.
 pub(crate) fn event(id: usize, more: &str) -> String {
     format!(

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::harness::{config, event, query, root, run};
+use crate::harness::{config, event, python, query, root, run};
 
 const SCRIPT: &str = include_str!("scale_out.py");
 /// The folder that the document names.
@@ -98,20 +98,6 @@ fn wanted(events: &[String]) -> BTreeMap<&'static str, Value> {
         ("hour", json!(hour)),
         ("leaf", leaves.collect()),
     ])
-}
-
-/// An interpreter that can import a module.
-fn python(module: &str) -> Option<String> {
-    let Ok(python) = std::env::var("INNERTRAIL_PYTHON") else {
-        println!("SKIPPED: INNERTRAIL_PYTHON names no interpreter with {module}");
-        return None;
-    };
-    let has = Command::new(&python).args(["-c", &format!("import {module}")]).output();
-    if !has.is_ok_and(|has| has.status.success()) {
-        println!("SKIPPED: {python}, which INNERTRAIL_PYTHON names, cannot import {module}");
-        return None;
-    }
-    Some(python)
 }
 
 fn agrees(engine: &str, module: &str) {

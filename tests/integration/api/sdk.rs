@@ -11,25 +11,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{PATIENCE, SHARDS, Serving};
-use crate::harness::{event, run};
+use crate::harness::{event, python, run};
 
 const SCRIPT: &str = include_str!("sdk.py");
 /// Events, unless `INNERTRAIL_SDK_EVENTS` says another number.
 const COUNT: usize = 100_000;
-
-/// An interpreter with the SDK.
-fn python() -> Option<String> {
-    let Ok(python) = std::env::var("INNERTRAIL_PYTHON") else {
-        println!("SKIPPED: INNERTRAIL_PYTHON names no interpreter with aliyun-log-python-sdk");
-        return None;
-    };
-    let has = Command::new(&python).args(["-c", "import aliyun.log"]).output();
-    if !has.is_ok_and(|has| has.status.success()) {
-        println!("SKIPPED: {python}, which INNERTRAIL_PYTHON names, does not have aliyun-log-python-sdk");
-        return None;
-    }
-    Some(python)
-}
 
 fn count() -> usize {
     std::env::var("INNERTRAIL_SDK_EVENTS").ok().and_then(|count| count.parse().ok()).unwrap_or(COUNT)
@@ -74,7 +60,7 @@ impl Site {
 
 #[test]
 fn the_official_sdk_makes_every_call_and_each_write_is_one_request() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("aliyun.log") else { return };
     let dir = tempfile::tempdir().unwrap();
     let site = Site::start(python, dir.path());
     for (done, version) in ["v1", "v4"].into_iter().enumerate() {
@@ -126,7 +112,7 @@ impl Drop for Worker {
 
 #[test]
 fn two_processes_of_the_official_consumer_read_each_event_once_and_a_third_goes_on_behind_them() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("aliyun.log") else { return };
     let dir = tempfile::tempdir().unwrap();
     let site = Site::start(python, dir.path());
     let mut workers = [Worker::start(&site, dir.path(), "a"), Worker::start(&site, dir.path(), "b")];
