@@ -386,6 +386,53 @@ fn compiled_code_is_kept() {
     eprintln!("start to first answer: {:?} compiled, {:?} from the cache", times[0], times[1]);
 }
 
+/// The story: a process that was idle took 197 MiB instead of 25, because it was the 256th to use the compiled code, and that was packed
+/// again, as small as it can be.
+#[test]
+fn compiled_code_is_not_packed_again_however_often_it_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = || {
+        let config = RuntimeConfig { cache_dir: Some(dir.path().join("cache")), ..RuntimeConfig::default() };
+        let runtime = Runtime::new(config).unwrap();
+        LoadedComponent::load(&runtime, &ComponentSource::Embedded(guest())).unwrap();
+        runtime
+    };
+    let kept = || {
+        let files = glob::glob(&format!("{}/**/*", dir.path().display())).unwrap().map(Result::unwrap);
+        files.filter(|path| path.is_file()).collect::<Vec<_>>()
+    };
+    let uses = |path: &std::path::Path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix("usages = ")?.parse::<u64>().ok())
+    };
+    let wait = |what: &str, until: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !until() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let first = load();
+    let stats = || kept().into_iter().find(|path| path.extension().is_some_and(|end| end == "stats"));
+    wait("there are no statistics", &|| stats().is_some_and(|path| uses(&path).is_some()));
+    drop(first);
+    let stats = stats().unwrap();
+    let text = std::fs::read_to_string(&stats).unwrap();
+    let used = uses(&stats).unwrap();
+    std::fs::write(&stats, text.replace(&format!("usages = {used}"), "usages = 1000")).unwrap();
+    let code = stats.with_extension("");
+    let before = std::fs::read(&code).unwrap();
+    let _runtime = load();
+    wait("the use was not counted", &|| uses(&stats) == Some(1_001));
+    // It would be packed right after it was counted: there is a file for it meanwhile, or it is done.
+    for _ in 0..50 {
+        std::thread::sleep(Duration::from_millis(10));
+        let beside: Vec<_> = kept().into_iter().filter(|path| path.parent() == code.parent()).collect();
+        assert_eq!(beside.len(), 2, "{beside:?}");
+    }
+    assert!(std::fs::read(&code).unwrap() == before, "it was packed again");
+}
+
 #[test]
 fn without_interruption_calls_work_too() {
     let runtime = Runtime::new(RuntimeConfig { interrupt: Interrupt::None, ..RuntimeConfig::default() }).unwrap();
