@@ -7,17 +7,10 @@ use innertrail_test_cloud::fault::{Bomb, Fault, Lie, Op, XmlTrick};
 use innertrail_test_cloud::schedule::Planned;
 use innertrail_test_cloud::{Load, TrailLoad};
 
-use super::stage::{Background, Stage, assert_exactly, kept, many, until};
+use super::stage::{Background, Stage, assert_exactly, kept, many, peak_mib, until};
 
 /// Most memory of the whole process, whatever the server sends, MiB. What is promised is 256.
 const MOST_MIB: u64 = 256;
-
-/// Peak resident memory of a process so far, MiB.
-fn peak_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) / 1024
-}
 
 /// How many times in a row each trick is played. Each time the source waits longer before it asks again: once is enough to
 /// see that it ends, the longest waits are for the full size.
@@ -43,10 +36,11 @@ fn survives_sls(name: &str, on: Op, fault: Fault) {
     let config = stage.config(&stage.sls("events", &options), "");
     let (begun, process) = (Instant::now(), Background::start(&config, &[]));
     until(name, Duration::from_secs(120), || {
-        assert!(peak_mib(process.id()) < MOST_MIB, "{name}: {} MiB", peak_mib(process.id()));
+        let peak = peak_mib(process.id()).expect("it runs");
+        assert!(peak < MOST_MIB, "{name}: {peak} MiB");
         stage.cloud.sls.faults().pending() == 0 && kept_len(&stage) >= 600
     });
-    println!("{name}: over after {:?}, at most {} MiB", begun.elapsed(), peak_mib(process.id()));
+    println!("{name}: over after {:?}, at most {} MiB", begun.elapsed(), peak_mib(process.id()).unwrap());
     process.stop();
     assert_exactly(&stage.data(), &stage.arrived());
 }
@@ -57,10 +51,11 @@ fn survives_oss(name: &str, on: Op, fault: Fault) {
     let config = stage.config(&stage.oss("objects", &["poll_interval_secs: 1"]), "");
     let (begun, process) = (Instant::now(), Background::start(&config, &[]));
     until(name, Duration::from_secs(120), || {
-        assert!(peak_mib(process.id()) < MOST_MIB, "{name}: {} MiB", peak_mib(process.id()));
+        let peak = peak_mib(process.id()).expect("it runs");
+        assert!(peak < MOST_MIB, "{name}: {peak} MiB");
         stage.cloud.oss.faults().pending() == 0 && kept_len(&stage) >= 600
     });
-    println!("{name}: over after {:?}, at most {} MiB", begun.elapsed(), peak_mib(process.id()));
+    println!("{name}: over after {:?}, at most {} MiB", begun.elapsed(), peak_mib(process.id()).unwrap());
     process.stop();
     assert_exactly(&stage.data(), &stage.stored());
 }

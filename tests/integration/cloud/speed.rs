@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use innertrail_logstore::{Snapshot, Store};
 use innertrail_test_cloud::{Cloud, Load, Setup, SlsSetup};
 
-use super::stage::{Background, LOGSTORE, PROJECT, Stage, until};
+use super::stage::{Background, LOGSTORE, PROJECT, Stage, peak_mib, until};
 
 /// What is promised: the 99th percentile from arrival to a committed, searchable record.
 const PROMISED: Duration = Duration::from_secs(2);
@@ -74,12 +74,8 @@ fn throughput_and_memory() {
     let pid = process.id();
     let watcher = thread::spawn(move || {
         let (mut most, mut cpu) = (0, 0.0);
-        while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let Some(kib) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()) else {
-                break;
-            };
-            most = most.max(kib / 1024);
+        while let Some(peak) = peak_mib(pid) {
+            most = most.max(peak);
             cpu = cpu_seconds(pid).unwrap_or(cpu);
             thread::sleep(Duration::from_millis(20));
         }
