@@ -165,10 +165,13 @@ fn grouped(f: &mut fmt::Formatter<'_>, node: &Node) -> fmt::Result {
 
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let compares = matches!(self.test, Test::Compare(_));
         if let Some(field) = &self.field {
-            f.write_str(&lexer::spelled_field(field))?;
+            // Behind the bare name of a tag stands a colon and nothing else.
+            let tag = compares && field.starts_with(super::TAG_PREFIX);
+            f.write_str(&if tag { lexer::quoted(field) } else { lexer::spelled_field(field) })?;
         }
-        if self.field.is_some() && !matches!(self.test, Test::Compare(_)) {
+        if self.field.is_some() && !compares {
             f.write_str(":")?;
         }
         self.test.fmt(f)

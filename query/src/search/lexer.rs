@@ -152,6 +152,14 @@ fn word(rest: &str) -> (Sign, usize) {
 }
 
 impl Lexeme {
+    /// Characters of a bare word as it is meant: the backslashes in front of them do not count, so that a word and its normal form,
+    /// which has more of them, are equally long. None for other signs: quoted texts have bounds of their own.
+    pub(super) fn chars(&self) -> usize {
+        let Sign::Word { parts, .. } = &self.sign else { return 0 };
+        let length = |part: &PatternPart| if let PatternPart::Text(text) = part { text.chars().count() } else { 1 };
+        parts.iter().map(length).sum()
+    }
+
     /// The word, if it is bare and has neither escape nor wildcard.
     pub(super) fn plain_word(&self) -> Option<&str> {
         match &self.sign {
@@ -233,8 +241,8 @@ pub(super) fn spelled_word(text: &str) -> String {
 pub(super) fn spelled_field(name: &str) -> String {
     match name.strip_prefix(super::TAG_PREFIX) {
         Some(tag) if !tag.is_empty() => format!("{}{}", super::TAG_PREFIX, spelled_word(tag)),
-        // In quotes it is not the short form of `__source__`.
-        _ if name == super::SOURCE_SHORT => quoted(name),
+        // In quotes it is neither the short form of `__source__` nor the beginning of a tag.
+        _ if name == super::SOURCE_SHORT || name == super::TAG => quoted(name),
         _ => spelled_word(name),
     }
 }

@@ -254,7 +254,7 @@ impl<'a> Parser<'a> {
             let word = if group_by { "group by".to_owned() } else { self.written(lexeme) };
             return Err(self.error(lexeme.start, SearchFault::Reserved { word }));
         }
-        let chars = self.text[lexeme.start..lexeme.end].chars().count();
+        let chars = lexeme.chars();
         if chars > MAX_TERM_CHARS {
             return Err(self.error(lexeme.start, SearchFault::LongTerm { chars }));
         }

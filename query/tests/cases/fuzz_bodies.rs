@@ -55,3 +55,34 @@ fn the_grammar_holds_for_any_bytes() {
         }
     }
 }
+
+/// Fuzzing found a search of a word of 64 characters, one of them a `#`: its normal form has a backslash in front of that, which
+/// counted, so the normal form of what was a search was none. Characters count as they are meant.
+#[test]
+fn a_backslash_does_not_make_a_word_too_long() {
+    let longest = format!("m#{}*", "n".repeat(61));
+    assert_eq!(longest.chars().count(), 64);
+    search_grammar(longest.as_bytes());
+    assert!(search::parse(&longest.replace('#', "\\#")).is_ok());
+    let Err(Error::Search { fault, .. }) = search::parse(&format!("{longest}x")) else { panic!("65 are too many") };
+    assert!(fault.to_string().contains("the term has 65 characters"), "{fault}");
+}
+
+/// Fuzzing found a field named `__tag__`, written with a backslash and so no beginning of a tag. Its normal form was written without one, and
+/// took the value for a tag's name.
+#[test]
+fn a_field_named_as_tags_begin_stays_a_field() {
+    search_grammar(br"__t\ag__:ka*");
+    let found = search::parse(r"__t\ag__:ka*").unwrap().to_string();
+    assert_eq!(found, "\"__tag__\":ka*");
+}
+
+/// Fuzzing found a comparison with a tag, whose name must be quoted there. Its normal form was not.
+#[test]
+fn a_tag_that_is_compared_stays_quoted() {
+    for search in ["\"__tag__:n\" >= 5", "\"__tag__:n\" in [1 2)"] {
+        search_grammar(search.as_bytes());
+        assert_eq!(search::parse(search).unwrap().to_string(), search);
+    }
+    assert_eq!(search::parse("\"__tag__:n\":v").unwrap().to_string(), "__tag__:n:v");
+}
