@@ -6,6 +6,7 @@
 
 mod accounting;
 pub mod agents;
+mod allocator;
 mod api;
 pub mod cli;
 pub mod clock;

@@ -6,11 +6,12 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use crate::batch::BatchBuilder;
+use crate::encoder::Encoder;
 use crate::frame::Frame;
 use crate::index::TokenIndexBuilder;
 use crate::rotate::Home;
 use crate::row::RowRef;
-use crate::segment::{Finished, SegmentWriter};
+use crate::segment::Finished;
 use crate::{Error, RowError, Store};
 
 /// The rows of one store on their way into segments.
@@ -18,7 +19,7 @@ pub(crate) struct Lane {
     pub(crate) store: Store,
     from: u64,
     batch: BatchBuilder,
-    open: Option<SegmentWriter>,
+    open: Option<Encoder>,
     /// Words of the open segment; only the dedicated Logstore is searched by them.
     index: Option<TokenIndexBuilder>,
     finished: Vec<Written>,
@@ -86,7 +87,7 @@ impl Lane {
             self.flush()?;
         }
         if self.open.is_none() {
-            self.open = Some(SegmentWriter::create(home, self.store, seq, day)?);
+            self.open = Some(Encoder::begin(home, self.store, seq, day)?);
             self.index = (self.store == Store::Log).then(TokenIndexBuilder::new);
         }
         Ok(())
@@ -94,7 +95,7 @@ impl Lane {
 
     fn flush(&mut self) -> Result<(), Error> {
         if let Some(segment) = self.open.as_mut().filter(|_| !self.batch.is_empty()) {
-            segment.write(&self.batch.finish()?)?;
+            segment.write(self.batch.finish()?)?;
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ mod building;
 pub mod consumer;
 mod dedup;
 pub mod durable;
+mod encoder;
 mod error;
 pub mod export;
 mod format;

@@ -168,6 +168,11 @@ impl SegmentWriter {
         Ok(Self { end, writer: writer.map_err(|e| Error::parquet(&tmp, e))?, tmp, first_seq, rows: 0, day })
     }
 
+    /// The file's temporary name.
+    pub(crate) fn tmp(&self) -> &Path {
+        &self.tmp
+    }
+
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         self.writer.write(batch).map_err(|e| self.end.cause(&self.tmp, e))?;
         self.rows += batch.num_rows() as u64;

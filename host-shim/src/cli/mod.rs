@@ -85,6 +85,7 @@ pub(crate) type Outcome = Result<u8, Failure>;
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::allocator::as_many_arenas_as_cores();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
