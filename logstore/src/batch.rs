@@ -70,8 +70,8 @@ impl BatchBuilder {
         self.rows == 0
     }
 
-    /// Adds a row. Columns the layout does not know are a fault; text is checked by [`Self::finish`].
-    pub(crate) fn push(&mut self, seq: u64, received_us: i64, row: &[u8]) -> Result<(), RowFault> {
+    /// Adds a row; its payload. Columns the layout does not know are a fault; text is checked by [`Self::finish`].
+    pub(crate) fn push<'a>(&mut self, seq: u64, received_us: i64, row: &'a [u8]) -> Result<&'a [u8], RowFault> {
         let view = RowRef::parse(row)?;
         self.slots.fill(None);
         let columns = self.slots.len();
@@ -95,7 +95,7 @@ impl BatchBuilder {
         self.payload.append_value(view.payload());
         self.rows += 1;
         self.bytes += row.len();
-        Ok(())
+        Ok(view.payload())
     }
 
     /// The rows so far as a batch; the builder is empty afterwards.

@@ -10,7 +10,6 @@ use crate::encoder::Encoder;
 use crate::frame::Frame;
 use crate::index::TokenIndexBuilder;
 use crate::rotate::Home;
-use crate::row::RowRef;
 use crate::segment::Finished;
 use crate::{Error, RowError, Store};
 
@@ -70,9 +69,9 @@ impl Lane {
             self.make_room(home, seq, day)?;
             let pushed = self.batch.push(seq, frame.header.now_us, row);
             let refused = |fault| LaneError::Row(RowError { index, store: self.store, fault });
-            pushed.map_err(refused)?;
+            let payload = pushed.map_err(refused)?;
             if let Some(words) = &mut self.index {
-                words.push(RowRef::parse(row).map_err(refused)?.payload());
+                words.push(payload);
             }
         }
         Ok(())
