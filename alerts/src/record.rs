@@ -1,0 +1,99 @@
+//! One record as rules see it: the Logstore's columns, and the raw bytes, opened only when a rule asks for more.
+//! It must never work out an outcome, an actor or a reason of its own: those are the plugin's columns.
+
+use std::cell::OnceCell;
+use std::borrow::Cow;
+
+use innertrail_plugin::classify::parse_time;
+use innertrail_plugin::event::columns::Column;
+use serde_json::Value as Json;
+
+/// The value of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// Text.
+    Text(&'a str),
+    /// An integer, or microseconds since the Unix epoch.
+    Number(i64),
+}
+
+/// Where the columns of a record come from.
+pub trait Columns {
+    /// The value of a column; `None` where the record has none. It is asked for the same one again and again.
+    fn cell(&self, column: Column) -> Option<Cell<'_>>;
+}
+
+/// Which store a record is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Store {
+    /// The dedicated Logstore: operation logs.
+    Log,
+    /// The journal: what was done to the Logstore.
+    Journal,
+}
+
+/// One record.
+pub struct Record<'a> {
+    store: Store,
+    columns: &'a dyn Columns,
+    payload: &'a [u8],
+    json: OnceCell<Json>,
+}
+
+impl<'a> Record<'a> {
+    /// A record of its columns and its raw bytes, which are a JSON object. Bytes that are none have no fields.
+    #[must_use]
+    pub fn new(store: Store, columns: &'a dyn Columns, payload: &'a [u8]) -> Self {
+        Self { store, columns, payload, json: OnceCell::new() }
+    }
+
+    /// The store it is from.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        self.store
+    }
+
+    /// A column.
+    #[must_use]
+    pub fn cell(&self, column: Column) -> Option<Cell<'_>> {
+        self.columns.cell(column)
+    }
+
+    /// A column that holds text.
+    #[must_use]
+    pub fn text(&self, column: Column) -> Option<&str> {
+        match self.cell(column) {
+            Some(Cell::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// When it happened, microseconds since the Unix epoch; an entry of the journal has its own time.
+    #[must_use]
+    pub fn time_us(&self) -> Option<i64> {
+        match self.cell(Column::Time) {
+            Some(Cell::Number(time)) => Some(time),
+            _ => parse_time(self.text(Column::EventTime)?.as_bytes()),
+        }
+    }
+
+    /// What the record is told apart by: the event's id; an entry of the journal is its own.
+    #[must_use]
+    pub fn identity(&self) -> Cow<'_, str> {
+        match self.text(Column::EventId) {
+            Some(id) if !id.is_empty() => Cow::Borrowed(id),
+            _ => String::from_utf8_lossy(self.payload),
+        }
+    }
+
+    /// The raw event, opened at the first call.
+    pub(crate) fn json(&self) -> &Json {
+        self.json.get_or_init(|| serde_json::from_slice(self.payload).unwrap_or(Json::Null))
+    }
+
+    /// The raw bytes.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.payload
+    }
+}
