@@ -31,8 +31,11 @@ pub struct Verdict {
     pub remedy: String,
 }
 
-/// Every rule that matches a record, then every one that came near: whose log source, and whose event name, type or actor
-/// where it asks for one, are the record's.
+/// Most items that may be wrong in a rule that came near.
+const NEAR: usize = 2;
+
+/// Every rule that matches a record, then every one that came near: it looks at such records, something in it matched, and
+/// no more than two things are in the way.
 #[must_use]
 pub fn explain(set: &RuleSet, record: &Record<'_>) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
@@ -51,6 +54,19 @@ pub fn explain(set: &RuleSet, record: &Record<'_>) -> Vec<Verdict> {
             remedy: rule.remedy.clone(),
         });
     });
+    verdicts.retain(|verdict| verdict.matched || is_near(verdict));
     verdicts.sort_by_key(|verdict| (!verdict.matched, std::cmp::Reverse(verdict.level), verdict.rule.clone()));
     verdicts
+}
+
+fn is_near(verdict: &Verdict) -> bool {
+    let wanted = verdict.selections.iter().filter(|selection| !selection.negated);
+    let (mut met, mut missing) = (0, 0);
+    for selection in wanted {
+        let hits = selection.items.iter().filter(|item| item.matched && !item.field.starts_with("it_outcome")).count();
+        met += hits + usize::from(selection.items.is_empty() && selection.matched);
+        missing += selection.items.iter().filter(|item| !item.matched).count();
+    }
+    let against = verdict.selections.iter().filter(|selection| selection.negated && selection.matched).count();
+    met > 0 && missing + against <= NEAR
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use innertrail_plugin::event::columns::Column;
 
 use crate::field::{Field, Leaf};
-use crate::pattern::{Pattern, fold};
+use crate::pattern::{Number, Pattern, Relation, fold};
 use crate::record::Record;
 
 /// A field and its test.
@@ -30,6 +30,8 @@ pub(crate) enum Test {
     Exists(bool),
     /// A value equals one of this other field.
     Same { other: Field, cased: bool },
+    /// A number of it is in this relation to one of this other field. Sigma has `fieldref` and `lt`, not both at once.
+    Related { other: Field, relation: Relation },
 }
 
 impl Item {
@@ -38,6 +40,10 @@ impl Item {
             Test::Any(patterns) => self.any_of(record, patterns),
             Test::All(patterns) => patterns.iter().all(|pattern| self.any_of(record, std::slice::from_ref(pattern))),
             Test::Exists(wanted) => self.field.any(record, &mut |_| true) == *wanted,
+            Test::Related { other, relation } => texts(other, record).iter().any(|other| {
+                let wanted = Number::parse(other).map(|number| Pattern::Number(*relation, number));
+                wanted.is_some_and(|wanted| self.field.any(record, &mut |leaf| wanted.matches(&leaf)))
+            }),
             Test::Same { other, cased } => {
                 let others = texts(other, record);
                 self.field.any(record, &mut |leaf| {
@@ -70,7 +76,7 @@ impl Item {
         match &self.test {
             Test::Any(patterns) => patterns.iter().map(plain).collect(),
             Test::All(patterns) => patterns.iter().find_map(plain).map(|one| std::iter::once(one).collect()),
-            Test::Exists(_) | Test::Same { .. } => None,
+            Test::Exists(_) | Test::Same { .. } | Test::Related { .. } => None,
         }
     }
 }

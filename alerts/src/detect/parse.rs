@@ -178,9 +178,12 @@ fn expand(values: &[Wanted], modifiers: &Modifiers<'_>, parameters: &Parameters)
 }
 
 fn test(key: &Key, node: &Node, modifiers: &Modifiers<'_>, wanted: &[Wanted]) -> Result<Test, Flaw> {
-    const KINDS: [&str; 11] =
-        ["contains", "startswith", "endswith", "re", "cidr", "exists", "gt", "gte", "lt", "lte", "fieldref"];
+    const KINDS: [&str; 10] =
+        ["contains", "startswith", "endswith", "re", "cidr", "exists", "gt", "gte", "lt", "lte"];
     let kind = modifiers.one_of(&KINDS, key)?;
+    if modifiers.has("fieldref") {
+        return related(key, node, kind, wanted, modifiers.has("cased"));
+    }
     if kind != Some("re")
         && let Some(flag) = ["i", "m", "s"].into_iter().find(|flag| modifiers.has(flag))
     {
@@ -192,18 +195,34 @@ fn test(key: &Key, node: &Node, modifiers: &Modifiers<'_>, wanted: &[Wanted]) ->
             [Wanted { text, .. }] if text == "true" || text == "false" => Ok(Test::Exists(text == "true")),
             _ => Err(Flaw::new(node.at, "`exists` is true or false")),
         },
-        Some("fieldref") => match wanted {
-            [Wanted { text, at, .. }] => {
-                let other = Field::new(text)
-                    .map_err(|near| Flaw::new(*at, format!("there is no field {}; did you mean `{near}`?", shown(text))))?;
-                Ok(Test::Same { other, cased })
-            }
-            _ => Err(Flaw::new(node.at, "`fieldref` names one field")),
-        },
         _ => {
             let patterns = wanted.iter().map(|value| pattern(kind, modifiers, value, cased)).collect::<Result<_, _>>()?;
             Ok(if modifiers.has("all") { Test::All(patterns) } else { Test::Any(patterns) })
         }
+    }
+}
+
+/// `fieldref`: held against another field of the same record.
+fn related(key: &Key, node: &Node, kind: Option<&str>, wanted: &[Wanted], cased: bool) -> Result<Test, Flaw> {
+    let [Wanted { text, at, .. }] = wanted else { return Err(Flaw::new(node.at, "`fieldref` names one field")) };
+    let other = Field::new(text)
+        .map_err(|near| Flaw::new(*at, format!("there is no field {}; did you mean `{near}`?", shown(text))))?;
+    match kind {
+        None => Ok(Test::Same { other, cased }),
+        Some(kind) => match relation(kind) {
+            Some(relation) => Ok(Test::Related { other, relation }),
+            None => Err(Flaw::new(key.at, format!("`{kind}` and `fieldref` do not go together"))),
+        },
+    }
+}
+
+fn relation(kind: &str) -> Option<Relation> {
+    match kind {
+        "gt" => Some(Relation::Greater),
+        "gte" => Some(Relation::AtLeast),
+        "lt" => Some(Relation::Less),
+        "lte" => Some(Relation::AtMost),
+        _ => None,
     }
 }
 
@@ -229,11 +248,10 @@ fn pattern(kind: Option<&str>, modifiers: &Modifiers<'_>, value: &Wanted, cased:
             .map_err(|error| wrong(format!("not a regular expression: {}", crate::fault::escaped(&error)))),
         Some("cidr") => Pattern::network(text)
             .ok_or_else(|| wrong(format!("{} is no network such as 10.0.0.0/8", shown(text)))),
-        Some("gt") => number(Relation::Greater),
-        Some("gte") => number(Relation::AtLeast),
-        Some("lt") => number(Relation::Less),
-        Some("lte") => number(Relation::AtMost),
-        Some(other) => Err(wrong(format!("`{other}` cannot stand here"))),
+        Some(other) => match relation(other) {
+            Some(relation) => number(relation),
+            None => Err(wrong(format!("`{other}` cannot stand here"))),
+        },
     }
 }
 
