@@ -7,4 +7,5 @@ mod correlations;
 mod filing;
 mod pack;
 mod quirks;
+mod table;
 mod witness;
