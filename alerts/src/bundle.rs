@@ -38,15 +38,17 @@ impl Bundle {
     /// The pack that is built in.
     #[must_use]
     pub fn built_in() -> Self {
-        Self::new(built_in::FILES.iter().map(|(name, text)| (format!("packs/{name}"), (*text).to_owned())))
+        Self::new("packs/", built_in::FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
     }
 
-    /// The files of a folder, by names with `/` between the folders.
+    /// The files of a folder, by names from there on with `/` between the folders. `prefix` stands before each name where
+    /// it is told; what kind of file it is does not depend on it.
     #[must_use]
-    pub fn new(files: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn new(prefix: &str, files: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut bundle = Self::default();
-        for (name, text) in files {
-            if name.split('/').rev().skip(1).any(|folder| folder == "fixtures") {
+        for (within, text) in files {
+            let name = format!("{prefix}{within}");
+            if within.split('/').rev().skip(1).any(|folder| folder == "fixtures") {
                 bundle.fixtures.push((name, text));
             } else if name.rsplit('/').next() == Some("pack.yml") {
                 match manifest(&text) {

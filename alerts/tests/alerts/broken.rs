@@ -127,7 +127,7 @@ fn a_parameter_changes_what_a_rule_fires_on() {
 #[test]
 fn broken_manifests_and_fixtures_have_their_place() {
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-    let bundle = Bundle::new([
+    let bundle = Bundle::new("", [
         file("pack.yml", "name: x\nversion: 1\ntitle: y\n"),
         file("x.yml", SOUND),
         file("fixtures/x.yml", "fires:\n  - about: a\n    base: os\n  - about: b\n    event: [1]\n  - base: oss\nslient: []\n"),

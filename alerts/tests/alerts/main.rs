@@ -5,6 +5,7 @@
 mod broken;
 mod correlations;
 mod filing;
+mod fuzzed;
 mod pack;
 mod quirks;
 mod table;
