@@ -84,7 +84,8 @@ fn fixtures(set: &RuleSet, bundle: &Bundle) -> Vec<Stored> {
 /// Reads and writes of objects that succeed.
 fn objects() -> Vec<Stored> {
     let sampler = Sampler::new();
-    let names = ["GetObject", "PutObject", "HeadObject", "ListObjectsV2", "GetObjectMeta", "CopyObject", "AppendObject"];
+    let names =
+        ["GetObject", "PutObject", "HeadObject", "ListObjectsV2", "GetObjectMeta", "CopyObject", "AppendObject"];
     let event = |name: &str| {
         let text = fs::read_to_string(
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/actiontrail/data-get-object/input.json"),

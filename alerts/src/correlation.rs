@@ -77,10 +77,10 @@ impl Correlation {
             Some(fields) => fields.texts("a field")?.into_iter().map(field).collect::<Result<_, _>>()?,
             None => Vec::new(),
         };
-        let condition =
-            node.get("condition").ok_or_else(|| Flaw::new(node.at, "`correlation` has no `condition`"))?;
+        let condition = node.get("condition").ok_or_else(|| Flaw::new(node.at, "`correlation` has no `condition`"))?;
         let (threshold, value) = threshold(condition, kind == "value_count")?;
-        let span = span(node.required("timespan", "`correlation`")?).map_err(|message| Flaw::new(at("timespan"), message))?;
+        let span =
+            span(node.required("timespan", "`correlation`")?).map_err(|message| Flaw::new(at("timespan"), message))?;
         let generate = node.get("generate").is_some_and(|n| n.json() == serde_json::json!(true));
         Ok((Self { value, group_by, span, threshold }, bases, generate))
     }
@@ -111,9 +111,9 @@ fn threshold(node: &Node, of_values: bool) -> Result<(u32, Option<(String, Field
         };
         let text = number.text("a threshold")?;
         let least = text.parse::<u32>().ok().and_then(|n| n.checked_add(more)).filter(|n| (1..=HIGHEST).contains(n));
-        found = Some(least.ok_or_else(|| {
-            Flaw::new(number.at, format!("{} is no threshold: 1 to {HIGHEST}", shown(text)))
-        })?);
+        found = Some(
+            least.ok_or_else(|| Flaw::new(number.at, format!("{} is no threshold: 1 to {HIGHEST}", shown(text))))?,
+        );
     }
     match (found, of_values, &value) {
         (None, ..) => Err(Flaw::new(node.at, "the condition has no threshold: `gte: 10`")),

@@ -16,7 +16,9 @@ use crate::track::{Bounds, RuleState, STATE_VERSION, State};
 
 /// Why a snapshot cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the state of the rules is of version {found}, this program knows {known}; begin without it, or use the program that wrote it")]
+#[error(
+    "the state of the rules is of version {found}, this program knows {known}; begin without it, or use the program that wrote it"
+)]
 pub struct StateError {
     /// The version that it has.
     pub found: u32,
@@ -136,7 +138,8 @@ impl Engine {
             }
             for correlation in self.set.counted_by(at) {
                 let rule = &self.set.rules()[*correlation];
-                let (Search::Several(counts), Some(state)) = (&rule.search, self.state.rules.get_mut(&rule.name)) else {
+                let (Search::Several(counts), Some(state)) = (&rule.search, self.state.rules.get_mut(&rule.name))
+                else {
                     continue;
                 };
                 for reached in state.count(counts, record, received_us, &self.bounds) {

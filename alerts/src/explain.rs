@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::detect::SelectionTrace;
+use crate::detect::{ItemTrace, SelectionTrace};
 use crate::record::Record;
 use crate::rule::Level;
 use crate::set::RuleSet;
@@ -31,11 +31,11 @@ pub struct Verdict {
     pub remedy: String,
 }
 
-/// Most items that may be wrong in a rule that came near.
+/// Most things that may be in the way of a rule that came near.
 const NEAR: usize = 2;
 
-/// Every rule that matches a record, then every one that came near: it looks at such records, something in it matched, and
-/// no more than two things are in the way.
+/// Every rule that matches a record, then every one that came near: its event name is the record's and no more than two
+/// things are in the way, or nothing is but what its condition negates.
 #[must_use]
 pub fn explain(set: &RuleSet, record: &Record<'_>) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
@@ -59,14 +59,20 @@ pub fn explain(set: &RuleSet, record: &Record<'_>) -> Vec<Verdict> {
     verdicts
 }
 
+/// Whether all that the condition asks for is there and only what it negates is in the way; or the event's name is the one
+/// that the rule asks for, and no more than [`NEAR`] things are in the way.
 fn is_near(verdict: &Verdict) -> bool {
-    let wanted = verdict.selections.iter().filter(|selection| !selection.negated);
-    let (mut met, mut missing) = (0, 0);
-    for selection in wanted {
-        let hits = selection.items.iter().filter(|item| item.matched && !item.field.starts_with("it_outcome")).count();
-        met += hits + usize::from(selection.items.is_empty() && selection.matched);
+    let (mut named, mut missing, mut against) = (false, 0, 0);
+    for selection in &verdict.selections {
+        if selection.negated {
+            against += usize::from(selection.matched);
+            continue;
+        }
         missing += selection.items.iter().filter(|item| !item.matched).count();
+        missing += usize::from(selection.items.is_empty() && !selection.matched);
+        let is_name = |field: &str| field.eq_ignore_ascii_case("eventName") || field == "kind";
+        let name = |item: &ItemTrace| item.field.split('|').next().is_some_and(is_name);
+        named |= selection.items.iter().any(|item| item.matched && name(item));
     }
-    let against = verdict.selections.iter().filter(|selection| selection.negated && selection.matched).count();
-    met > 0 && missing + against <= NEAR
+    missing == 0 || named && missing + against <= NEAR
 }

@@ -73,7 +73,8 @@ impl Field {
         if path.len() > 1 && ENVELOPE.iter().any(|key| key.eq_ignore_ascii_case(first)) {
             return Ok(Self::Path(path));
         }
-        let near = if path.len() > 1 { crate::fault::nearest(first, ENVELOPE) } else { crate::fault::nearest(name, known()) };
+        let near =
+            if path.len() > 1 { crate::fault::nearest(first, ENVELOPE) } else { crate::fault::nearest(name, known()) };
         match near {
             Some(near) if !near.eq_ignore_ascii_case(first) => Err(near.to_owned()),
             _ => Ok(Self::Path(path)),

@@ -65,7 +65,8 @@ pub fn cases(set: &RuleSet, files: &[(&str, &str)], built_in: &[(&str, &str)]) -
         match (of.collect::<Vec<_>>().as_slice(), yaml::parse(text)) {
             (_, Err(flaw)) => faults.push(flaw.of(file)),
             ([], _) => {
-                let message = format!("there is no sound rule in a file {}.yml that these fixtures could be for", stem(file));
+                let message =
+                    format!("there is no sound rule in a file {}.yml that these fixtures could be for", stem(file));
                 faults.push(Flaw::new(Position::START, message).of(file));
             }
             ([rule, ..], Ok(documents)) => {

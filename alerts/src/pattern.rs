@@ -142,7 +142,9 @@ impl Pattern {
             return true;
         }
         // A container is met by what looks into text alone.
-        if let (Leaf::Container(_), Self::Null | Self::Equal { .. } | Self::Network(..) | Self::Number(..)) = (leaf, self) {
+        if let (Leaf::Container(_), Self::Null | Self::Equal { .. } | Self::Network(..) | Self::Number(..)) =
+            (leaf, self)
+        {
             return false;
         }
         let Some(text) = leaf.text() else { return false };

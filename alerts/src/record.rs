@@ -1,8 +1,8 @@
 //! One record as rules see it: the Logstore's columns, and the raw bytes, opened only when a rule asks for more.
 //! It must never work out an outcome, an actor or a reason of its own: those are the plugin's columns.
 
-use std::cell::OnceCell;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use innertrail_plugin::classify::parse_time;
 use innertrail_plugin::event::columns::Column;

@@ -16,7 +16,9 @@ pub enum SampleError {
     #[error("not a JSON object: {0}")]
     NotJson(String),
     /// The plugin sees no operation log in it.
-    #[error("no operation log: it has neither eventId and serviceName, nor EventID and EventProduct, nor insightDetails")]
+    #[error(
+        "no operation log: it has neither eventId and serviceName, nor EventID and EventProduct, nor insightDetails"
+    )]
     NotLog,
     /// It holds several.
     #[error("{0} operation logs; give one")]

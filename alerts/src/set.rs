@@ -58,17 +58,21 @@ impl RuleSet {
         };
         let mut links: Vec<Option<Vec<usize>>> = Vec::new();
         for document in &documents {
-            let found: Result<Vec<usize>, Flaw> =
-                document.bases.iter().map(|(place, name)| match at(name, &documents) {
-                    Some(base) if documents[base].rule.is_correlation() => {
-                        Err(Flaw::new(*place, format!("{} counts itself; only rules with a detection are counted", shown(name))))
-                    }
+            let found: Result<Vec<usize>, Flaw> = document
+                .bases
+                .iter()
+                .map(|(place, name)| match at(name, &documents) {
+                    Some(base) if documents[base].rule.is_correlation() => Err(Flaw::new(
+                        *place,
+                        format!("{} counts itself; only rules with a detection are counted", shown(name)),
+                    )),
                     Some(base) => Ok(base),
                     None => {
                         let meant = did_you_mean(name, documents.iter().map(|d| d.rule.name.as_str()));
                         Err(Flaw::new(*place, format!("there is no rule {}{meant}", shown(name))))
                     }
-                }).collect();
+                })
+                .collect();
             links.push(found.map_err(|flaw| faults.push(flaw.of(&document.rule.file))).ok());
         }
         let mut set = Self { counted_by: vec![Vec::new(); documents.len()], ..Self::default() };
@@ -206,8 +210,7 @@ fn unique(documents: Vec<Document>, faults: &mut Vec<Fault>) -> Vec<Document> {
 
 /// A parameter that no rule has is a slip, and would change nothing without a word.
 fn unknown_parameters(documents: &[Document], given: &Parameters) -> Vec<Fault> {
-    let known: Vec<&str> =
-        documents.iter().flat_map(|d| &d.rule.parameters).map(|(name, _)| name.as_str()).collect();
+    let known: Vec<&str> = documents.iter().flat_map(|d| &d.rule.parameters).map(|(name, _)| name.as_str()).collect();
     let unknown = given.keys().filter(|name| !known.contains(&name.as_str()));
     unknown
         .map(|name| {

@@ -1,6 +1,6 @@
 //! What the fuzz targets of this crate do with their bytes; on every build it is done with made bytes.
 //! Whatever a text is, loading it ends, tells places within it, and what is loaded can be held against records.
-#![allow(missing_docs, clippy::unwrap_used, dead_code)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

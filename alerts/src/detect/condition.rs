@@ -29,10 +29,7 @@ impl Condition {
 
     /// What is needed for it to hold, given what each selection needs: the smallest of what all parts need together, the
     /// sum of alternatives. What is negated needs nothing.
-    pub(crate) fn needs(
-        &self,
-        selection: &dyn Fn(usize) -> Option<BTreeSet<String>>,
-    ) -> Option<BTreeSet<String>> {
+    pub(crate) fn needs(&self, selection: &dyn Fn(usize) -> Option<BTreeSet<String>>) -> Option<BTreeSet<String>> {
         match self {
             Self::Selection(at) => selection(*at),
             Self::All(parts) => parts.iter().filter_map(|part| part.needs(selection)).min_by_key(BTreeSet::len),
@@ -168,17 +165,20 @@ impl Parser<'_> {
         let all = match word.as_str() {
             "all" => true,
             "1" | "any" => false,
-            _ => return Err((place, format!("{} is no number of selections; use `1 of`, `any of` or `all of`", shown(&word)))),
+            _ => {
+                return Err((
+                    place,
+                    format!("{} is no number of selections; use `1 of`, `any of` or `all of`", shown(&word)),
+                ));
+            }
         };
         self.at += 2;
         let Some((at, pattern)) = self.words.get(self.at) else {
             return Err((self.end, "which selections? name them by `them` or a name with `*`".to_owned()));
         };
         self.at += 1;
-        let found: Vec<Condition> = (0..self.names.len())
-            .filter(|i| is_named(self.names[*i], pattern))
-            .map(Condition::Selection)
-            .collect();
+        let found: Vec<Condition> =
+            (0..self.names.len()).filter(|i| is_named(self.names[*i], pattern)).map(Condition::Selection).collect();
         if found.is_empty() {
             return Err((*at, format!("no selection is named {}", shown(pattern))));
         }
@@ -204,12 +204,10 @@ fn is_named(name: &str, pattern: &str) -> bool {
     }
     match pattern.split_once('*') {
         None => name == pattern,
-        Some((start, rest)) => {
-            name.strip_prefix(start).is_some_and(|tail| match rest.rsplit_once('*') {
-                None => tail.ends_with(rest),
-                Some((middle, end)) => tail.ends_with(end) && tail.contains(middle),
-            })
-        }
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|tail| match rest.rsplit_once('*') {
+            None => tail.ends_with(rest),
+            Some((middle, end)) => tail.ends_with(end) && tail.contains(middle),
+        }),
     }
 }
 

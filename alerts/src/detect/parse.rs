@@ -14,8 +14,23 @@ pub(crate) type Parameters = BTreeMap<String, Vec<String>>;
 
 /// Modifiers that are understood.
 const MODIFIERS: [&str; 17] = [
-    "contains", "startswith", "endswith", "all", "re", "i", "m", "s", "cased", "cidr", "exists", "gt", "gte", "lt",
-    "lte", "fieldref", "expand",
+    "contains",
+    "startswith",
+    "endswith",
+    "all",
+    "re",
+    "i",
+    "m",
+    "s",
+    "cased",
+    "cidr",
+    "exists",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "fieldref",
+    "expand",
 ];
 
 impl Detection {
@@ -121,13 +136,13 @@ impl Item {
             }
             offset += modifier.chars().count() + 1;
         }
-        let field = Field::new(name).map_err(|near| {
-            Flaw::new(key.at, format!("there is no field {}; did you mean `{near}`?", shown(name)))
-        })?;
+        let field = Field::new(name)
+            .map_err(|near| Flaw::new(key.at, format!("there is no field {}; did you mean `{near}`?", shown(name))))?;
         let values = values(node, key)?;
         let wanted = expand(&values, &modifiers, parameters)?;
         let test = test(key, node, &modifiers, &wanted)?;
-        let wanted = wanted.into_iter().map(|value| if value.is_null { "null".to_owned() } else { value.text }).collect();
+        let wanted =
+            wanted.into_iter().map(|value| if value.is_null { "null".to_owned() } else { value.text }).collect();
         Ok(Self { field, key: key.name.clone(), wanted, test })
     }
 }
@@ -144,7 +159,10 @@ fn values(node: &Node, key: &Key) -> Result<Vec<Wanted>, Flaw> {
         Value::Scalar { text, style } => {
             Ok(Wanted { at: node.at, text: text.clone(), is_null: *style == Style::Plain && is_null(text) })
         }
-        _ => Err(Flaw::new(node.at, format!("the value of {} has to be a text, a number or a list of them", shown(&key.name)))),
+        _ => Err(Flaw::new(
+            node.at,
+            format!("the value of {} has to be a text, a number or a list of them", shown(&key.name)),
+        )),
     };
     match &node.value {
         Value::List(items) if items.is_empty() => {
@@ -178,8 +196,7 @@ fn expand(values: &[Wanted], modifiers: &Modifiers<'_>, parameters: &Parameters)
 }
 
 fn test(key: &Key, node: &Node, modifiers: &Modifiers<'_>, wanted: &[Wanted]) -> Result<Test, Flaw> {
-    const KINDS: [&str; 10] =
-        ["contains", "startswith", "endswith", "re", "cidr", "exists", "gt", "gte", "lt", "lte"];
+    const KINDS: [&str; 10] = ["contains", "startswith", "endswith", "re", "cidr", "exists", "gt", "gte", "lt", "lte"];
     let kind = modifiers.one_of(&KINDS, key)?;
     if modifiers.has("fieldref") {
         return related(key, node, kind, wanted, modifiers.has("cased"));
@@ -196,7 +213,8 @@ fn test(key: &Key, node: &Node, modifiers: &Modifiers<'_>, wanted: &[Wanted]) ->
             _ => Err(Flaw::new(node.at, "`exists` is true or false")),
         },
         _ => {
-            let patterns = wanted.iter().map(|value| pattern(kind, modifiers, value, cased)).collect::<Result<_, _>>()?;
+            let patterns =
+                wanted.iter().map(|value| pattern(kind, modifiers, value, cased)).collect::<Result<_, _>>()?;
             Ok(if modifiers.has("all") { Test::All(patterns) } else { Test::Any(patterns) })
         }
     }
@@ -246,8 +264,9 @@ fn pattern(kind: Option<&str>, modifiers: &Modifiers<'_>, value: &Wanted, cased:
         Some("endswith") => Ok(Pattern::text(text, Where::End, cased)),
         Some("re") => Pattern::regex(text, &flags(modifiers))
             .map_err(|error| wrong(format!("not a regular expression: {}", crate::fault::escaped(&error)))),
-        Some("cidr") => Pattern::network(text)
-            .ok_or_else(|| wrong(format!("{} is no network such as 10.0.0.0/8", shown(text)))),
+        Some("cidr") => {
+            Pattern::network(text).ok_or_else(|| wrong(format!("{} is no network such as 10.0.0.0/8", shown(text))))
+        }
         Some(other) => match relation(other) {
             Some(relation) => number(relation),
             None => Err(wrong(format!("`{other}` cannot stand here"))),

@@ -10,8 +10,26 @@ use crate::yaml::{self, Node};
 
 /// Keys of a rule that Sigma knows, and ours.
 const KEYS: [&str; 20] = [
-    "title", "id", "name", "status", "description", "license", "author", "references", "date", "modified", "tags",
-    "taxonomy", "related", "logsource", "detection", "correlation", "falsepositives", "level", "fields", "innertrail",
+    "title",
+    "id",
+    "name",
+    "status",
+    "description",
+    "license",
+    "author",
+    "references",
+    "date",
+    "modified",
+    "tags",
+    "taxonomy",
+    "related",
+    "logsource",
+    "detection",
+    "correlation",
+    "falsepositives",
+    "level",
+    "fields",
+    "innertrail",
 ];
 
 /// A document of a rule file.

@@ -12,7 +12,9 @@ detection: { selection: { eventName: DeleteBucket }, condition: selection }
 
 /// A rule whose fourth line is this.
 fn with(detection: &str) -> String {
-    format!("title: x\nlogsource: {{ product: alibaba, service: oss }}\ndetection:\n  {detection}\n  condition: selection\n")
+    format!(
+        "title: x\nlogsource: {{ product: alibaba, service: oss }}\ndetection:\n  {detection}\n  condition: selection\n"
+    )
 }
 
 fn faults(text: &str) -> Vec<String> {
@@ -25,9 +27,7 @@ fn faults(text: &str) -> Vec<String> {
 fn each_fault_has_its_place() {
     let correlation = |c: &str| format!("title: x\nname: x\ncorrelation:\n  {c}\n");
     let whole = |extra: &str| {
-        correlation(&format!(
-            "type: event_count\n  rules: [sound]\n  timespan: 5m\n  condition: {{ gte: 2 }}\n{extra}"
-        ))
+        correlation(&format!("type: event_count\n  rules: [sound]\n  timespan: 5m\n  condition: {{ gte: 2 }}\n{extra}"))
     };
     let table: Vec<(String, &str, &str)> = vec![
         ("title: [".to_owned(), ":2:1: ", "not valid YAML"),
@@ -49,8 +49,16 @@ fn each_fault_has_its_place() {
         (with("selection: { eventName|expand: '%names%' }"), ":4:34: ", "no parameter `names`"),
         (with("slection: { eventName: x }"), ":5:14: ", "did you mean `slection`"),
         (with("selection: { eventName: x }\n  timeframe: 5m"), ":5:3: ", "correlation"),
-        (with("selection: { eventName: x }").replace("condition: selection", "condition: selection and"), ":5:27: ", "missing"),
-        (with("selection: { eventName: x }").replace("condition: selection", "condition: 'selection xor y'"), ":5:25: ", "unexpected `xor`"),
+        (
+            with("selection: { eventName: x }").replace("condition: selection", "condition: selection and"),
+            ":5:27: ",
+            "missing",
+        ),
+        (
+            with("selection: { eventName: x }").replace("condition: selection", "condition: 'selection xor y'"),
+            ":5:25: ",
+            "unexpected `xor`",
+        ),
         (with("selection: { eventName: x }").replace("alibaba", "aws"), ":2:23: ", "the product is `aws`"),
         (with("selection: { eventName: x }").replace("oss", "osss"), ":2:41: ", "did you mean `oss`"),
         (with("selection: { eventName: x }") + "level: severe\n", ":6:8: ", "no level"),
@@ -115,7 +123,8 @@ fn a_parameter_that_no_rule_has_is_told() {
 #[test]
 fn a_parameter_changes_what_a_rule_fires_on() {
     let bundle = Bundle::built_in();
-    let given = BTreeMap::from([("expected_countries".to_owned(), vec!["CN".to_owned(), "SG".to_owned(), "US".to_owned()])]);
+    let given =
+        BTreeMap::from([("expected_countries".to_owned(), vec!["CN".to_owned(), "SG".to_owned(), "US".to_owned()])]);
     let (set, faults) = RuleSet::load(&bundle.rules(), &given);
     assert!(faults.is_empty());
     let (cases, _) = fixture::cases(&set, &bundle.fixtures(), &[]);
@@ -127,12 +136,18 @@ fn a_parameter_changes_what_a_rule_fires_on() {
 #[test]
 fn broken_manifests_and_fixtures_have_their_place() {
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-    let bundle = Bundle::new("", [
-        file("pack.yml", "name: x\nversion: 1\ntitle: y\n"),
-        file("x.yml", SOUND),
-        file("fixtures/x.yml", "fires:\n  - about: a\n    base: os\n  - about: b\n    event: [1]\n  - base: oss\nslient: []\n"),
-        file("fixtures/other.yml", "fires: []\n"),
-    ]);
+    let bundle = Bundle::new(
+        "",
+        [
+            file("pack.yml", "name: x\nversion: 1\ntitle: y\n"),
+            file("x.yml", SOUND),
+            file(
+                "fixtures/x.yml",
+                "fires:\n  - about: a\n    base: os\n  - about: b\n    event: [1]\n  - base: oss\nslient: []\n",
+            ),
+            file("fixtures/other.yml", "fires: []\n"),
+        ],
+    );
     assert!(bundle.faults()[0].to_string().starts_with("pack.yml:2:10: "), "{:?}", bundle.faults());
     let built_in = Bundle::built_in();
     let (set, _) = RuleSet::load(&bundle.rules(), &BTreeMap::new());

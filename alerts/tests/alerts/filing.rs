@@ -28,7 +28,8 @@ fn every_fixture_reaches_every_rule_that_matches_it() {
 }
 
 fn condition() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![Just("a"), Just("b"), Just("c"), Just("1 of them"), Just("all of them")].prop_map(str::to_owned);
+    let leaf =
+        prop_oneof![Just("a"), Just("b"), Just("c"), Just("1 of them"), Just("all of them")].prop_map(str::to_owned);
     leaf.prop_recursive(4, 12, 3, |inner| {
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} and {b})")),
@@ -64,7 +65,12 @@ fn selection() -> impl Strategy<Value = String> {
 fn event() -> impl Strategy<Value = String> {
     let names = prop_oneof![Just("PutBucketAcl"), Just("getobject"), Just("DeleteBucket"), Just("PutObject"), Just("")];
     let types = prop_oneof![Just(r#""ApiCall""#), Just(r#""ConsoleSignin""#), Just("null"), Just(r#""""#)];
-    let actors = prop_oneof![Just(r#"{"type":"root-account"}"#), Just(r#"{"type":"ram-user"}"#), Just("{}"), Just(r#"{"type":null}"#)];
+    let actors = prop_oneof![
+        Just(r#"{"type":"root-account"}"#),
+        Just(r#"{"type":"ram-user"}"#),
+        Just("{}"),
+        Just(r#"{"type":null}"#)
+    ];
     let codes = prop_oneof![Just("null"), Just(r#""""#), Just(r#""AccessDenied""#)];
     (names, types, actors, codes).prop_map(|(name, kind, actor, code)| {
         format!(

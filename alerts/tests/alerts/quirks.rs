@@ -23,7 +23,12 @@ fn matches(selection: &str, members: &str) -> bool {
 
 #[test]
 fn absent_null_and_empty_stay_apart() {
-    let states = [("", "absent"), (r#""errorCode":null"#, "null"), (r#""errorCode":"""#, "empty"), (r#""errorCode":"E""#, "set")];
+    let states = [
+        ("", "absent"),
+        (r#""errorCode":null"#, "null"),
+        (r#""errorCode":"""#, "empty"),
+        (r#""errorCode":"E""#, "set"),
+    ];
     let expected = [
         ("{ errorCode: null }", [true, true, false, false]),
         ("{ errorCode: '' }", [false, false, true, false]),
@@ -43,7 +48,8 @@ fn absent_null_and_empty_stay_apart() {
 /// The same for a field that is no column.
 #[test]
 fn absent_null_and_empty_stay_apart_in_the_raw_event() {
-    let states = [r#""requestParameters":{}"#, r#""requestParameters":{"acl":null}"#, r#""requestParameters":{"acl":""}"#];
+    let states =
+        [r#""requestParameters":{}"#, r#""requestParameters":{"acl":null}"#, r#""requestParameters":{"acl":""}"#];
     for (selection, wanted) in [
         ("{ requestParameters.acl: null }", [true, true, false]),
         ("{ requestParameters.acl: '' }", [false, false, true]),
@@ -124,8 +130,12 @@ fn the_service_is_met_in_any_casing_and_family() {
         !set.matching(&sample.record()).is_empty()
     };
     for service in ["Oss", "OSS", "oss"] {
-        assert!(of(&format!(r#"{{"eventId":"A","eventTime":"2026-06-15T08:00:00Z","eventName":"X","serviceName":"{service}"}}"#)));
-        assert!(of(&format!(r#"{{"EventID":"A","EventTime":"2026-06-15T08:00:00Z","EventName":"X","EventProduct":"{service}"}}"#)));
+        assert!(of(&format!(
+            r#"{{"eventId":"A","eventTime":"2026-06-15T08:00:00Z","eventName":"X","serviceName":"{service}"}}"#
+        )));
+        assert!(of(&format!(
+            r#"{{"EventID":"A","EventTime":"2026-06-15T08:00:00Z","EventName":"X","EventProduct":"{service}"}}"#
+        )));
     }
     assert!(!of(r#"{"eventId":"A","eventTime":"2026-06-15T08:00:00Z","eventName":"X","serviceName":"Ram"}"#));
 }

@@ -109,8 +109,14 @@ fn value() -> impl Strategy<Value = String> {
 fn item() -> impl Strategy<Value = (String, String)> {
     let field = prop_oneof![Just("x"), Just("y"), Just("deep.z")];
     let modifier = prop_oneof![
-        Just(""), Just("|contains"), Just("|startswith"), Just("|endswith"), Just("|contains|all"), Just("|cased"),
-        Just("|re"), Just("|exists"),
+        Just(""),
+        Just("|contains"),
+        Just("|startswith"),
+        Just("|endswith"),
+        Just("|contains|all"),
+        Just("|cased"),
+        Just("|re"),
+        Just("|exists"),
     ];
     (field, modifier, prop::collection::vec(value(), 1..3)).prop_map(|(field, modifier, values)| {
         // In a part of a text the witness takes wildcards literally; Sigma's own converter does not, and neither do we.
@@ -119,7 +125,7 @@ fn item() -> impl Strategy<Value = (String, String)> {
             values.into_iter().map(|v| if plain { v.replace(['*', '?', '\\'], "") } else { v }).collect();
         let quoted = |v: &String| format!("'{}'", v.replace('\'', "''"));
         let value = match modifier {
-            "|exists" => (values[0].len() % 2 == 0).to_string(),
+            "|exists" => values[0].len().is_multiple_of(2).to_string(),
             "|re" => quoted(&values[0].replace(['*', '?', '\\'], "")),
             "" | "|cased" if values.len() == 1 && values[0].len() == 3 => quoted(&values[0]),
             _ => format!("[{}]", values.iter().map(quoted).collect::<Vec<_>>().join(", ")),

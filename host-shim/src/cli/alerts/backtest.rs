@@ -196,7 +196,8 @@ fn line(firing: &Firing) -> String {
     if let Some(counted) = &firing.correlation {
         let key: Vec<String> = counted.key.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let (from, to) = counted.window;
-        let window = format!("[{} … {}]", rfc3339(from.saturating_mul(1_000_000)), rfc3339(to.saturating_mul(1_000_000)));
+        let window =
+            format!("[{} … {}]", rfc3339(from.saturating_mul(1_000_000)), rfc3339(to.saturating_mul(1_000_000)));
         told = vec![key.join(" "), window];
     }
     told.push(firing.event_id.clone());

@@ -60,7 +60,8 @@ fn one(rule: &Rule) -> Value {
 }
 
 fn table(rules: &[&Rule]) -> String {
-    let width = |text: fn(&Rule) -> &str| rules.iter().map(|rule| text(rule).chars().count().min(40)).max().unwrap_or(0);
+    let width =
+        |text: fn(&Rule) -> &str| rules.iter().map(|rule| text(rule).chars().count().min(40)).max().unwrap_or(0);
     let (name, category) = (width(|rule| &rule.name), width(|rule| &rule.category));
     let mut out = String::new();
     for rule in rules {
