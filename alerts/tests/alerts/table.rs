@@ -1,6 +1,9 @@
 //! `docs/alert-rules.md`: every rule that it names exists, every rule of the pack stands in it, and its numbers are true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use innertrail_alerts::{Bundle, RuleSet, fixture};
 
 use crate::pack;
 
@@ -11,7 +14,7 @@ fn the_table_names_every_rule_and_no_other() {
     let (_, set) = pack::built_in();
     let rules: BTreeSet<&str> = set.firing().map(|rule| rule.name.as_str()).collect();
     let mut named = BTreeSet::new();
-    let (mut theirs, mut verdicts) = (0, std::collections::BTreeMap::new());
+    let (mut theirs, mut verdicts) = (0, BTreeMap::new());
     let mut section = "";
     for line in text.lines() {
         section = line.strip_prefix("## ").unwrap_or(section);
@@ -42,4 +45,20 @@ fn the_table_names_every_rule_and_no_other() {
     );
     assert!(text.contains(&sum), "{sum}");
     assert!(text.contains(&format!("has {} rules", rules.len())), "{}", rules.len());
+}
+
+/// The rule that the page shows, and its fixtures.
+#[test]
+fn the_example_of_the_page_works() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/alert-rules.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let [rule, fixtures] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+    let (set, faults) = RuleSet::load(&[("invoices.yml", rule)], &BTreeMap::new());
+    assert!(faults.is_empty(), "{faults:?}");
+    let built_in = Bundle::built_in();
+    let (cases, faults) = fixture::cases(&set, &[("fixtures/invoices.yml", fixtures)], &built_in.fixtures());
+    assert!(faults.is_empty() && cases.len() == 2, "{faults:?}");
+    let tested = fixture::run(&Arc::new(set), cases);
+    assert!(tested.iter().all(|t| t.passed), "{tested:?}");
 }
