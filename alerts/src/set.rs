@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use innertrail_plugin::event::columns::Column;
 
 use crate::detect::{Detection, Parameters};
-use crate::fault::{Fault, Flaw, did_you_mean, shown};
+use crate::fault::{Fault, Flaw, Position, did_you_mean, shown};
 use crate::pattern::fold;
 use crate::record::Record;
 use crate::rule::{self, Document, Rule, Search, Service};
@@ -53,42 +53,28 @@ impl RuleSet {
 
     /// Finds the base rules of correlations; those without are dropped.
     fn link(documents: Vec<Document>, faults: &mut Vec<Fault>) -> Self {
-        let at = |wanted: &str, documents: &[Document]| {
-            documents.iter().position(|d| d.rule.name == wanted || (d.rule.id == wanted && !wanted.is_empty()))
+        let is_sound = |document: &Document| match bases(document, &documents) {
+            Ok(_) => true,
+            Err(flaw) => {
+                faults.push(flaw.of(&document.rule.file));
+                false
+            }
         };
-        let mut links: Vec<Option<Vec<usize>>> = Vec::new();
-        for document in &documents {
-            let found: Result<Vec<usize>, Flaw> = document
-                .bases
-                .iter()
-                .map(|(place, name)| match at(name, &documents) {
-                    Some(base) if documents[base].rule.is_correlation() => Err(Flaw::new(
-                        *place,
-                        format!("{} counts itself; only rules with a detection are counted", shown(name)),
-                    )),
-                    Some(base) => Ok(base),
-                    None => {
-                        let meant = did_you_mean(name, documents.iter().map(|d| d.rule.name.as_str()));
-                        Err(Flaw::new(*place, format!("there is no rule {}{meant}", shown(name))))
-                    }
-                })
-                .collect();
-            links.push(found.map_err(|flaw| faults.push(flaw.of(&document.rule.file))).ok());
-        }
+        let sound: Vec<bool> = documents.iter().map(is_sound).collect();
+        // What is dropped is a correlation, and nothing counts one.
+        let documents: Vec<Document> = documents.into_iter().zip(sound).filter(|(_, s)| *s).map(|(d, _)| d).collect();
+        let links: Vec<Vec<usize>> = documents.iter().map(|d| bases(d, &documents).unwrap_or_default()).collect();
+        let generate: Vec<bool> = documents.iter().map(|d| d.generate).collect();
         let mut set = Self { counted_by: vec![Vec::new(); documents.len()], ..Self::default() };
-        let parts: Vec<(usize, usize, bool)> = links
-            .iter()
-            .enumerate()
-            .flat_map(|(at, bases)| bases.iter().flatten().map(move |base| (at, *base)))
-            .map(|(at, base)| (at, base, documents[at].generate))
-            .collect();
         set.rules = documents.into_iter().map(|d| d.rule).collect();
-        for (correlation, base, generate) in parts {
-            set.counted_by[base].push(correlation);
-            set.rules[base].is_part |= !generate;
-            set.rules[correlation].service = set.rules[base].service;
-            let joined = format!("{}-{}", set.rules[correlation].fingerprint, set.rules[base].fingerprint);
-            set.rules[correlation].fingerprint = joined;
+        for (correlation, bases) in links.into_iter().enumerate() {
+            for base in bases {
+                set.counted_by[base].push(correlation);
+                set.rules[base].is_part |= !generate[correlation];
+                set.rules[correlation].service = set.rules[base].service;
+                let joined = format!("{}-{}", set.rules[correlation].fingerprint, set.rules[base].fingerprint);
+                set.rules[correlation].fingerprint = joined;
+            }
         }
         for at in 0..set.rules.len() {
             set.file(at);
@@ -188,6 +174,23 @@ impl RuleSet {
     }
 }
 
+/// The places of the rules that a correlation counts; of a rule with a detection there are none.
+fn bases(document: &Document, documents: &[Document]) -> Result<Vec<usize>, Flaw> {
+    let is = |d: &Document, wanted: &str| d.rule.name == wanted || (d.rule.id == wanted && !wanted.is_empty());
+    let find = |(place, name): &(Position, String)| match documents.iter().position(|d| is(d, name)) {
+        Some(base) if documents[base].rule.is_correlation() => {
+            let message = format!("{} counts itself; only rules with a detection are counted", shown(name));
+            Err(Flaw::new(*place, message))
+        }
+        Some(base) => Ok(base),
+        None => {
+            let meant = did_you_mean(name, documents.iter().map(|d| d.rule.name.as_str()));
+            Err(Flaw::new(*place, format!("there is no rule {}{meant}", shown(name))))
+        }
+    };
+    document.bases.iter().map(find).collect()
+}
+
 /// The first rule of each name and id.
 fn unique(documents: Vec<Document>, faults: &mut Vec<Fault>) -> Vec<Document> {
     let mut kept: Vec<Document> = Vec::new();
@@ -215,8 +218,7 @@ fn unknown_parameters(documents: &[Document], given: &Parameters) -> Vec<Fault> 
     unknown
         .map(|name| {
             let meant = did_you_mean(name, known.iter().copied());
-            Flaw::new(crate::fault::Position::START, format!("no rule has a parameter {}{meant}", shown(name)))
-                .of("parameters")
+            Flaw::new(Position::START, format!("no rule has a parameter {}{meant}", shown(name))).of("parameters")
         })
         .collect()
 }

@@ -30,7 +30,8 @@ const LONGEST_VALUE: usize = 256;
 pub struct Bounds {
     /// How much later than the newest one a record may arrive and still count, seconds.
     pub lateness: u32,
-    /// A record's time is believed so far behind its time of arrival at the most, seconds.
+    /// How far ahead of its arrival a record's time is believed, seconds. One further ahead counts in its own second, but
+    /// makes nothing else late.
     pub ahead: u32,
     /// Most keys of a rule. Beyond it a sixteenth of them, those longest silent, is forgotten, and that is counted.
     pub keys: usize,

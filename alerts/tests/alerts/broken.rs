@@ -102,6 +102,17 @@ fn of_several_rules_in_a_file_one_may_be_broken() {
     assert_eq!((faults.len(), faults[0].at.line), (1, 5));
 }
 
+/// The story: a correlation whose base rule was broken stayed in the list, as a rule that could never fire.
+#[test]
+fn a_correlation_without_its_base_is_no_rule() {
+    let text = "title: x
+correlation: { type: event_count, rules: [gone], timespan: 5m, condition: { gte: 2 } }
+";
+    let (set, faults) = RuleSet::load(&[("x.yml", text), ("sound.yml", SOUND)], &BTreeMap::new());
+    assert_eq!(set.rules().iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["sound"]);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+}
+
 /// Names come from files of others, and so do their texts.
 #[test]
 fn what_a_fault_says_is_harmless_on_a_terminal() {
