@@ -94,7 +94,12 @@ impl Field {
                 Some(Cell::Number(number)) => each(Leaf::Whole(number)),
                 None => is_null(record, *column) && each(Leaf::Null),
             },
-            Self::Path(path) => walk_top(record.json(), path, each),
+            // Most records do not have the word anywhere, and then need not be opened.
+            Self::Path(path) => {
+                let last = path.last().map_or("", String::as_str);
+                let named = path.len() == 1 || record.may_hold(last);
+                named && walk_top(record.json(), path, each)
+            }
         }
     }
 

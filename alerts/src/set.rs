@@ -126,7 +126,7 @@ impl RuleSet {
                 continue;
             }
             let Some(value) = record.text(*column) else { continue };
-            filed.get(&*fold(value)).into_iter().flatten().for_each(|at| visit(*at));
+            lookup(filed, value).into_iter().flatten().for_each(|at| visit(*at));
         }
         self.unfiled.iter().for_each(|at| visit(*at));
     }
@@ -171,6 +171,19 @@ impl RuleSet {
     pub fn looks_at(&self, store: crate::record::Store) -> bool {
         let journal = store == crate::record::Store::Journal;
         self.rules.iter().any(|rule| (rule.service == Service::Innertrail) == journal)
+    }
+}
+
+/// The rules filed under a value. Names are short, so they are folded without asking for memory.
+fn lookup<'s>(filed: &'s HashMap<String, Vec<usize>>, value: &str) -> Option<&'s Vec<usize>> {
+    let mut short = [0; 48];
+    match short.get_mut(..value.len()) {
+        Some(copy) if value.is_ascii() => {
+            copy.copy_from_slice(value.as_bytes());
+            copy.make_ascii_lowercase();
+            filed.get(std::str::from_utf8(copy).ok()?)
+        }
+        _ => filed.get(&*fold(value)),
     }
 }
 

@@ -72,6 +72,14 @@ fn both_spellings_of_a_member_are_one() {
     assert!(matches("{ responseElements.assumedRoleUser.assumedRoleId|startswith: '3:' }", sts));
 }
 
+/// A record whose bytes do not hold a key is not opened for it; a key that is written with escapes does not stand in the bytes.
+#[test]
+fn a_key_with_escapes_is_found() {
+    assert!(matches("{ requestParameters.acl: private }", r#""requestParameters":{"\u0061cl":"private"}"#));
+    assert!(matches("{ requestParameters.acl: private }", r#""requestParameterJson":"{\"\\u0061cl\":\"private\"}""#));
+    assert!(matches("{ requestParameters.ACL|exists: false }", r#""requestParameters":{"other":"private"}"#));
+}
+
 #[test]
 fn numbers_booleans_and_their_texts_are_one() {
     for value in ["1", "\"1\""] {
