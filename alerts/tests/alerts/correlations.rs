@@ -170,6 +170,22 @@ proptest! {
     }
 }
 
+/// A rule of one record has no memory but the position, which goes through a restart with the rest.
+#[test]
+fn a_single_rule_fires_once_for_what_comes_again() {
+    let text = "title: t\nname: t\nlogsource: { product: alibaba, service: oss }\ndetection: { s: { eventName: DeleteObject }, condition: s }\n";
+    let (set, _) = RuleSet::load(&[("t.yml", text)], &BTreeMap::new());
+    let set = Arc::new(set);
+    let mut engine = Engine::new(Arc::clone(&set), Bounds::default());
+    let sample = sample(1, (10, 0, 0));
+    assert_eq!(engine.take(7, BASE * 1_000_000, &sample.record()).len(), 1);
+    assert!(engine.take(7, BASE * 1_000_000, &sample.record()).is_empty());
+    let state = engine.state().clone();
+    let (mut engine, _) = Engine::with_state(set, Bounds::default(), state).unwrap();
+    assert!(engine.take(7, BASE * 1_000_000, &sample.record()).is_empty());
+    assert_eq!(engine.take(8, BASE * 1_000_000, &sample.record()).len(), 1, "another record");
+}
+
 /// A burst over the edge of two intervals is missed by windows that are cut at the edge.
 #[test]
 fn a_burst_over_an_edge_is_seen() {
