@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod agents;
+mod alerts;
 mod api;
 mod cloud;
 mod component;

@@ -68,7 +68,20 @@ fn run(chore: &str, rest: &[String]) -> Result<ExitCode> {
 /// The benchmarks by name: `cargo bench` alone would also build and start every test binary.
 fn bench(rest: &[String]) -> Result<ExitCode> {
     prerequisites::ensure()?;
-    let named = ["bench", "--workspace", "--locked", "--bench", "speed", "--bench", "ingest", "--bench", "gate", "--"];
+    let named = [
+        "bench",
+        "--workspace",
+        "--locked",
+        "--bench",
+        "speed",
+        "--bench",
+        "ingest",
+        "--bench",
+        "gate",
+        "--bench",
+        "alerts",
+        "--",
+    ];
     steps::exit_code(cargo().args(named).args(rest))
 }
 

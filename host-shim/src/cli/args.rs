@@ -3,6 +3,7 @@
 //! Must never open a file, read the environment or decide anything beyond the form of a value.
 
 mod agents;
+mod alerts;
 mod cloud;
 mod keys;
 mod lifecycle;
@@ -19,6 +20,9 @@ use crate::exit;
 use crate::gate::Dialect;
 
 pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
+pub use alerts::{
+    AlertsBacktestArgs, AlertsCommand, AlertsExplainArgs, AlertsListArgs, AlertsTestArgs, Moment, RulesArg,
+};
 pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs};
 pub use keys::{KeyRole, KeysAddArgs, KeysCommand, KeysListArgs, KeysRevokeArgs};
 pub use lifecycle::{
@@ -166,6 +170,9 @@ pub enum Command {
     Tap(TapArgs),
     /// Tell what each room did with one event, and why
     Explain(ExplainArgs),
+    /// Alert rules: list them, test them, hold them against an event, or against what the Logstore holds
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
     /// Print the JSON Schema of the configuration file
     Schema,
     /// Print the completions of a shell
@@ -524,6 +531,10 @@ mod tests {
             ("agent-config --list --part agent", ErrorKind::ArgumentConflict),
             ("query --max-rows 0 x", ErrorKind::ValueValidation),
             ("query", ErrorKind::MissingRequiredArgument),
+            ("alerts", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+            ("alerts explain", ErrorKind::MissingRequiredArgument),
+            ("alerts backtest --from yesterday", ErrorKind::ValueValidation),
+            ("alerts list --set countries", ErrorKind::ValueValidation),
             ("test", ErrorKind::MissingRequiredArgument),
             ("-v -q schema", ErrorKind::ArgumentConflict),
         ];

@@ -3,6 +3,7 @@
 //! Every error reaches the user here, once, as one message that says what to do; nothing below prints one.
 
 mod agent_config;
+mod alerts;
 pub mod args;
 mod check;
 mod checkpoint;
@@ -120,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Top(args) => top::run(&args),
         Command::Tap(args) => tap::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Alerts(command) => alerts::run(&command, &log),
         Command::Schema => print(&Config::json_schema()),
         Command::Completions(args) => completions(&args),
     };

@@ -1,0 +1,40 @@
+//! A stored row as rules see it: the rules' columns found in the Logstore's layout by name.
+
+use innertrail_alerts::{Cell, Columns, Record, Store};
+use innertrail_logstore::{Layout, StoredRow, Value};
+use innertrail_plugin::event::columns::{ALL, COLUMNS, Column};
+
+/// Where the columns stand in a layout, by their numbers.
+pub(super) struct Places(Vec<Option<u8>>);
+
+impl Places {
+    pub(super) fn new(layout: &Layout) -> Self {
+        let place = |column: &Column| {
+            let name = COLUMNS[*column as usize].name;
+            layout.position(name).and_then(|place| u8::try_from(place).ok())
+        };
+        Self(ALL.iter().map(place).collect())
+    }
+}
+
+/// A row with its columns.
+pub(super) struct Row<'a> {
+    pub(super) places: &'a Places,
+    pub(super) row: &'a StoredRow,
+}
+
+impl Row<'_> {
+    pub(super) fn record(&self, store: Store) -> Record<'_> {
+        Record::new(store, self, self.row.payload())
+    }
+}
+
+impl Columns for Row<'_> {
+    fn cell(&self, column: Column) -> Option<Cell<'_>> {
+        let place = self.places.0.get(column as usize).copied().flatten()?;
+        Some(match self.row.column(place)? {
+            Value::Text(text) => Cell::Text(text),
+            Value::Integer(number) | Value::Timestamp(number) => Cell::Number(number),
+        })
+    }
+}
