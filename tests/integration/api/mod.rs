@@ -21,6 +21,7 @@ mod clients;
 mod kept;
 mod load;
 mod sdk;
+mod speed;
 
 const LS: &str = "/logstores/innertrail_main-trail";
 const PATIENCE: Duration = Duration::from_secs(60);
