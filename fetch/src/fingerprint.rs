@@ -3,12 +3,11 @@
 //!
 //! It must never read a file whole into memory, and never call two contents the same that nothing was said of.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use crc::{CRC_64_XZ, Crc, Table};
+use crc::{CRC_64_XZ, Crc, Digest, Table};
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
@@ -52,26 +51,23 @@ impl Fingerprint {
     /// # Errors
     /// When it cannot be read, or is no regular file.
     pub fn of(path: &Path) -> io::Result<Self> {
-        Self::of_opened(&files::open(path)?)
+        let (mut file, mut so_far, mut piece) = (files::open(path)?, SoFar::new(), vec![0; PIECE]);
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => return Ok(so_far.end()),
+                Ok(count) => so_far.add(&piece[..count]),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
     }
 
-    fn of_opened(mut file: &File) -> io::Result<Self> {
-        let (mut md5, mut sha256, mut crc64, mut size) = (Md5::new(), Sha256::new(), CRC64.digest(), 0u64);
-        let mut piece = vec![0; PIECE];
-        loop {
-            let count = match file.read(&mut piece) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e),
-            };
-            let bytes = &piece[..count];
-            md5.update(bytes);
-            sha256.update(bytes);
-            crc64.update(bytes);
-            size += count as u64;
-        }
-        Ok(Self { size, md5: md5.finalize().into(), crc64: crc64.finalize(), sha256: sha256.finalize().into() })
+    /// Of some bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let mut so_far = SoFar::new();
+        so_far.add(bytes);
+        so_far.end()
     }
 
     /// The value of `Content-MD5`.
@@ -112,6 +108,32 @@ impl Fingerprint {
     }
 }
 
+/// A content that is being read.
+struct SoFar {
+    size: u64,
+    md5: Md5,
+    sha256: Sha256,
+    crc64: Digest<'static, u64, Table<16>>,
+}
+
+impl SoFar {
+    fn new() -> Self {
+        Self { size: 0, md5: Md5::new(), sha256: Sha256::new(), crc64: CRC64.digest() }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        self.md5.update(bytes);
+        self.sha256.update(bytes);
+        self.crc64.update(bytes);
+    }
+
+    fn end(self) -> Fingerprint {
+        let (md5, sha256) = (self.md5.finalize().into(), self.sha256.finalize().into());
+        Fingerprint { size: self.size, md5, crc64: self.crc64.finalize(), sha256 }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -136,6 +158,7 @@ mod tests {
         assert_eq!(ten.content_md5(), "eB5eJF1ptWaXm4bijSPyxw==");
         assert_eq!(of(b"").crc64, 0);
         let large = vec![7; 3 * PIECE + 1];
+        assert_eq!(of(&large), Fingerprint::of_bytes(&large));
         assert_eq!(of(&large).sha256, <[u8; 32]>::from(Sha256::digest(&large)));
         assert!(Fingerprint::of(Path::new("/dev/null")).is_err(), "no regular file");
     }

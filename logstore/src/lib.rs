@@ -49,6 +49,7 @@ mod rotate;
 pub mod row;
 mod scan;
 pub mod seal;
+pub mod sealed;
 mod segment;
 mod snapshot;
 mod state;

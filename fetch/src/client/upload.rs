@@ -74,6 +74,16 @@ impl Client {
         self.shared.perform_upload(&request, Payload::File(file, content.size))
     }
 
+    /// The same for a few bytes.
+    ///
+    /// # Errors
+    /// As [`Client::put_file`].
+    pub fn put_bytes(&self, endpoint: &str, path: &str, bytes: &[u8]) -> Result<Response, Failure> {
+        let mut request = put(endpoint, path, Fingerprint::of_bytes(bytes).content_md5());
+        request.body = bytes.to_vec();
+        self.shared.perform_upload(&request, Payload::Own)
+    }
+
     /// What lies under a name: HeadObject.
     ///
     /// # Errors

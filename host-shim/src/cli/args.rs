@@ -19,7 +19,7 @@ use crate::exit;
 use crate::gate::Dialect;
 
 pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
-pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs};
+pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs, Service};
 pub use keys::{KeyRole, KeysAddArgs, KeysCommand, KeysListArgs, KeysRevokeArgs};
 pub use lifecycle::{
     CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
