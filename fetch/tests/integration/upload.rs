@@ -103,3 +103,52 @@ fn the_probe_of_writing_can_write_nothing() {
     assert_ne!(seen[0].header("content-md5"), Fingerprint::of(content.path()).unwrap().content_md5());
     assert_eq!((seen[0].header("x-oss-forbid-overwrite"), seen.len()), ("true", 1));
 }
+
+/// A server that reads a request away without keeping it, and says what came of its body.
+fn swallow(listener: &std::net::TcpListener) -> u64 {
+    use std::io::{BufRead as _, Read as _, Write as _};
+    let (stream, _) = listener.accept().unwrap();
+    let (mut reader, mut length) = (std::io::BufReader::new(&stream), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let came = std::io::copy(&mut reader.take(length), &mut std::io::sink()).unwrap();
+    (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    came
+}
+
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// The story: an uploader that reads what it sends into memory takes as much as the largest file.
+#[test]
+fn a_large_file_takes_no_memory_of_its_size() {
+    const SIZE: u64 = 192 << 20;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || swallow(&listener));
+    let oss = Endpoint::oss("my-bucket", "http://oss-cn-test.example").unwrap().with_region("cn-test");
+    let endpoints = BTreeMap::from([("b".to_owned(), oss.with_address(&address).unwrap())]);
+    let client =
+        Client::with(config(), endpoints, credentials(), &Environment::of::<&str, &str>([]), Clock::system()).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(SIZE).unwrap();
+    let before = peak_kib();
+    let content = Fingerprint::of(file.path()).unwrap();
+    assert_eq!(client.put_file("b", "/k", file.path(), &content).unwrap().status, 200);
+    assert_eq!(server.join().unwrap(), SIZE);
+    // Other tests of this process run meanwhile; all of them together need a fraction of the file.
+    let grown = (peak_kib() - before) / 1024;
+    assert!(grown < 96, "{grown} MiB more for a file of 192");
+    println!("{grown} MiB more for a file of 192 MiB, other tests included");
+}

@@ -67,6 +67,7 @@ pub enum Command {
     /// With --config the sources of that file are read. With --include, and no file, the named files are: everything
     /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration. The API
     /// of `api:` and servers of `gate:` are started too, but not with --once; with one of them it goes on until it is told to stop.
+    /// What is sealed is copied to the bucket of `mirror:` meanwhile; a run that ends by itself waits for the rest of it.
     Run(RunArgs),
     /// Route the events of an agent, from standard input to standard output
     ///

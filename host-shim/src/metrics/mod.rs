@@ -204,6 +204,12 @@ mod tests {
         innertrail_sink_behind_records{component_id="s\\",component_kind="sink",component_type=""} 3
         innertrail_sink_retries_total{component_id="s\\",component_kind="sink",component_type=""} 2
         innertrail_sink_waiting_since_timestamp_seconds{component_id="s\\",component_kind="sink",component_type=""} 1795388400
+        innertrail_mirror_state{state="waiting"} 1
+        innertrail_mirror_objects_total 9
+        innertrail_mirror_bytes_total 900
+        innertrail_mirror_behind_files 5
+        innertrail_mirror_conflicts 1
+        innertrail_mirror_waiting_since_timestamp_seconds{cause="overdue"} 1795391940
         "#);
     }
 }

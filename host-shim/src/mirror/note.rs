@@ -43,6 +43,9 @@ pub(crate) struct Note {
 pub(super) struct Progress {
     /// Everything up to this digest is there.
     pub(super) digest: u64,
+    /// Up to this digest files may lie there that nobody remembers.
+    #[serde(default)]
+    pub(super) unsure_to: u64,
     /// The layout that was copied last, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) format: Option<String>,
@@ -258,7 +261,16 @@ mod tests {
     fn status_tells_what_has_to_be_known_and_shows_no_strangers_escapes() {
         let lines: Vec<String> =
             waiting().said.lines().into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        insta::assert_snapshot!(lines.join("\n"));
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        mirror: waiting, overdue since 2026-11-22T23:00:00Z: stopped\u{1b}[2J
+          to: oss://my-copy/main/
+          copied: all up to digest 7; 12 files behind, the oldest sealed at 2026-11-22T22:00:00Z; retention does not wait for them
+          in that run: 90 put, 1000 bytes, 0 there already, 2 there and not compared (no right to read), 0 tried again
+          NOT AS SEALED: 1 files, such as log/x: other
+          NEVER COPIED: 3 files: retention dropped them first
+          copy is deleted: by the provider, by 2026-11-23T00:00:00Z at the latest
+          last success: 2026-11-22T23:59:59.999999Z
+        ");
     }
 
     #[test]

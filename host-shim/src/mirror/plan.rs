@@ -87,6 +87,12 @@ impl Walk {
         self.format
     }
 
+    /// Up to this digest files may lie there that nobody remembers: to be remembered as well, or a run that is killed on the way
+    /// through them makes the next one send what is there.
+    pub(super) fn unsure_to(&self) -> u64 {
+        self.unsure_to
+    }
+
     /// How many files of the digest under way are left; `None` when none is under way.
     pub(super) fn left(&self) -> Option<u64> {
         self.items.as_ref().map(|items| items.len() as u64)
@@ -268,8 +274,8 @@ mod tests {
             let facts = Facts { newest: &newest, format: Some([2; 32]), left_out: &left_out };
             let mut remembered = None;
             for (steps, forgets) in lives.into_iter().chain([(usize::MAX, false)]) {
-                let (done, format) = remembered.filter(|_| !forgets).unwrap_or((0, None));
-                let mut walk = Walk::new(done, format, if done == 0 { last } else { 0 });
+                let (done, format, unsure) = remembered.filter(|_| !forgets).unwrap_or((0, None, last));
+                let mut walk = Walk::new(done, format, unsure);
                 for _ in 0..steps {
                     match walk.want(last) {
                         Want::Read(number) => walk.take(&bucket.digests[&number].clone(), facts),
@@ -278,14 +284,14 @@ mod tests {
                             walk.copied();
                         }
                         Want::Note(number) => {
-                            remembered = Some((number, walk.format()));
+                            remembered = Some((number, walk.format(), walk.unsure_to()));
                             walk.noted();
                         }
                         Want::Rest => break,
                     }
                 }
             }
-            prop_assert_eq!(remembered.map(|(done, _)| done), Some(last));
+            prop_assert_eq!(remembered.map(|(done, ..)| done), Some(last));
             prop_assert!(bucket.objects.contains(path(last).to_str().unwrap()));
             bucket.every_digest_has_its_files();
             let twice: Vec<_> = bucket.sent.iter().filter(|(_, times)| **times > 1).collect();

@@ -78,11 +78,11 @@ impl Worker {
         let remembered = Note::of_target(&work.dir, &target);
         let newest = sealed::newest(&work.dir).ok().flatten().map_or(0, |newest| newest.number);
         // Another history, put back from a copy of before, has fewer digests than are remembered: then all is looked for.
-        let progress =
-            remembered.map(|note| note.progress).filter(|progress| progress.digest <= newest).unwrap_or_default();
-        let unsure = if progress.digest == 0 { newest } else { 0 };
+        let remembered = remembered.map(|note| note.progress).filter(|progress| progress.digest <= newest);
+        let mut progress = remembered.unwrap_or_else(|| Progress { unsure_to: newest, ..Progress::default() });
         let format = progress.format.as_deref().and_then(unhex);
-        let walk = Walk::new(progress.digest, format, unsure);
+        let walk = Walk::new(progress.digest, format, progress.unsure_to);
+        progress.unsure_to = walk.unsure_to();
         let (pause, noted) = (FIRST_PAUSE, Instant::now());
         let backlog = Backlog::new();
         let worker = Self { work, progress, walk, backlog, may_read: true, missed: 0, pause, noted, last: None, wake };

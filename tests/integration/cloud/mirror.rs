@@ -204,7 +204,7 @@ fn in_duckdb(out: &Path, records: u64) {
         "SELECT count(*), max(it_seq) + 1 FROM read_parquet('{}/log/data/day=*/*.parquet', hive_partitioning = true, union_by_name = true)",
         out.display()
     );
-    let script = "import duckdb, sys; print(*duckdb.sql(sys.argv[1]).fetchone())";
+    let script = "import duckdb, sys; print(*duckdb.sql(sys.argv[1]).fetchall()[0])";
     let found = Command::new(python).args(["-c", script, &sql]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout).trim(), format!("{records} {records}"), "{found:?}");
 }
@@ -338,9 +338,9 @@ fn another_object_under_a_name_is_told_loudly_and_left_alone() {
     until("the conflict", LONG, || scene.mirror()["conflicts"] == 1);
     until("its entry", LONG, || journal(&scene.stage.data()).iter().any(|entry| entry["kind"] == "mirror_conflict"));
     until("the rest", LONG, || scene.mirror()["behind_files"] == 0);
-    let log = process.log();
+    let told = "1 files are not in the bucket as they were sealed, such as seal/digest/00000002.digest";
+    until("its line in the log", LONG, || process.log().contains(told));
     process.stop();
-    assert!(log.contains("not in the bucket as they were sealed") && log.contains("00000002.digest"), "{log}");
     let copied = scene.copied();
     assert_eq!(copied["seal/digest/00000002.digest"], b"not the digest");
     assert!(copied.contains_key("seal/digest/00000003.digest"));
@@ -463,4 +463,10 @@ fn doctor_asks_whether_it_may_put_and_must_not_delete() {
     assert!(scene.stage.cloud.oss.contents(COPY).is_empty() && scene.stage.cloud.oss.uploads(COPY).is_empty());
     let (policy, _) = run(&["policy", "mirror", "--config", &config], 0);
     assert!(policy.contains("oss:PutObject") && policy.contains(&format!("{COPY}/{PREFIX}*")), "{policy}");
+    scene.add("a.jsonl", 0, 10);
+    let (checked, _) = run(&["check", "--config", &config], 0);
+    assert!(
+        checked.contains(&format!("oss://{COPY}/{PREFIX} at http://{COPY}.oss-{REGION}.example.test")),
+        "{checked}"
+    );
 }
