@@ -31,7 +31,8 @@ pub(crate) fn verify(mut ctx: Context<'_>, kept: Option<&Checkpoint>) -> Report 
     match chain.newest() {
         Some(newest) => Copy { chain: &chain, newest }.verify(&mut ctx, &listing, kept),
         None => {
-            ctx.report.add(Finding::plain(Kind::Digest, "there is no digest that could be trusted: nothing is proved"))
+            let what = "there is no digest that could be trusted: nothing is proved";
+            ctx.report.add(Finding::plain(Kind::Digest, what));
         }
     }
     ctx.report

@@ -52,6 +52,9 @@ pub(super) struct Progress {
     /// Generation and frames of the checkpoint that was copied last, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) checkpoint: Option<(u64, u64, i64)>,
+    /// Why the bucket's account stood still, as the journal has it last; none when the journal has its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) paused: Option<Cause>,
     /// Files that could not be copied as they are, by their place.
     #[serde(default)]
     pub(super) conflicts: BTreeMap<String, Conflict>,

@@ -19,6 +19,7 @@ use crate::sink::parking::Parked;
 const ENTER: Duration = Duration::from_secs(5);
 
 impl Worker {
+    /// The bucket took or showed something.
     pub(super) fn success(&mut self, count: impl FnOnce(&mut Said)) {
         if let Some(last) = &mut self.last {
             *last = Instant::now();
@@ -28,6 +29,11 @@ impl Worker {
             count(said);
             said.last_success_us = Some(clock::now_us());
         });
+        if let Some(cause) = self.progress.paused
+            && self.enter(self.pause_entry(Kind::Resumed, cause))
+        {
+            self.progress.paused = None;
+        }
     }
 
     pub(super) fn conflict(&mut self, to: &str, why: String) {
@@ -70,43 +76,37 @@ impl Worker {
         });
     }
 
-    /// Another state, or the same for another reason. Pauses of the bucket's account are entered in the journal, and so are
-    /// their ends.
+    /// Another state, or the same for another reason. Pauses of the bucket's account are entered in the journal, once; their end
+    /// is when the bucket takes or shows something again.
     pub(super) fn state(&mut self, word: &str, trouble: Option<Trouble>) {
         let now_us = clock::now_us();
         let before = self.said();
         let cause = trouble.as_ref().map(|trouble| trouble.cause);
-        let changed = before.state != word || before.cause != cause;
-        let since_us = if changed { now_us } else { before.since_us };
+        let since_us = if before.state == word && before.cause == cause { before.since_us } else { now_us };
         self.say(|said| {
-            (said.state, said.since_us, said.cause) = (word.to_owned(), since_us, cause);
-            // Why it waited when it was told to stop is what people ask for afterwards.
+            (said.state, said.since_us) = (word.to_owned(), since_us);
+            // Why it waited when it was told to stop is what people ask for afterwards, and what the next run goes on from.
             if word != "stopped" {
-                said.why = trouble.map(|trouble| trouble.why);
+                (said.cause, said.why) = (cause, trouble.map(|trouble| trouble.why));
+                said.copy_dies_us = cause.and_then(|cause| Provider::ObjectStorage.data_dies_us(cause, since_us));
             }
-            said.copy_dies_us = cause.and_then(|cause| Provider::ObjectStorage.data_dies_us(cause, since_us));
         });
-        let paused = |cause: Option<Cause>| cause.filter(|cause| *cause != Cause::Other);
-        if paused(before.cause) != paused(cause) && word != "stopped" {
-            self.enter_pause(paused(before.cause), paused(cause), since_us);
+        // What passes by itself is not worth an entry.
+        let cause = cause.filter(|cause| *cause != Cause::Other && Some(*cause) != self.progress.paused);
+        if let Some(cause) = cause
+            && self.enter(self.pause_entry(Kind::Paused, cause))
+        {
+            self.progress.paused = Some(cause);
         }
     }
 
-    pub(super) fn enter_pause(&self, before: Option<Cause>, cause: Option<Cause>, since_us: i64) {
+    fn pause_entry(&self, kind: Kind, cause: Cause) -> Entry {
         let said = self.said();
-        let (kind, cause) = match (before, cause) {
-            (_, Some(cause)) => (Kind::Paused, cause),
-            (Some(before), None) => (Kind::Resumed, before),
-            (None, None) => return,
-        };
-        let entry = Entry::new(kind, "run", clock::now_us())
+        Entry::new(kind, "run", clock::now_us())
             .with("mirror", said.target)
             .with("cause", cause.name())
             .with("why", said.why)
-            .with("since", rfc3339(since_us))
-            .with("data_dies_at", said.copy_dies_us.map(rfc3339));
-        // Told in `status` in any case; a writer that is busy for so long does not keep the mirror.
-        let _entered = self.enter(entry);
+            .with("data_dies_at", said.copy_dies_us.map(rfc3339))
     }
 
     /// Enters what the journal does not have yet; what it does not take now is entered another time.

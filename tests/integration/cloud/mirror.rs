@@ -289,6 +289,9 @@ fn the_states_of_the_buckets_account_are_told_and_stop_nothing_else() {
     process.stop();
     once(&scene.config(false, ""));
     scene.assert_whole();
+    let of_mirror = |entry: &Value| entry["mirror"].is_string().then(|| entry["kind"].as_str().unwrap().to_owned());
+    let kinds: Vec<String> = journal(&scene.stage.data()).iter().filter_map(of_mirror).collect();
+    assert_eq!(kinds, ["paused", "paused", "paused", "resumed"], "each once, however often it was tried");
 }
 
 /// The journal's entries.
