@@ -1,14 +1,15 @@
 //! The fetch room for the network: carries out the HTTP requests that the source room asks for, and signs them.
 //!
-//! It never decides what to read, never reaches anything but its configured endpoints, never lets a request through that
-//! could change what is read, and never lets a credential out: not into an error, a statistic, a configuration, an answer
-//! or the sandbox.
+//! It never decides what to read, never reaches anything but its configured endpoints, never lets a component's request
+//! through that could change what is read, and never lets a credential out: not into an error, a statistic, a configuration,
+//! an answer or the sandbox. Only the host itself puts files into a bucket, and never over what lies there.
 //!
 //! | part | what it does |
 //! |---|---|
 //! | [`Client`] | so many requests at once and a second; repeats, mends the clock and the keys, counts |
 //! | [`Endpoint`] | turns a project or bucket into a host; private links, internal names, custom domains |
 //! | [`Credentials`] | environment, file, profile, ECS role, OIDC, assumed role; fresh, one fetch at a time |
+//! | [`Fingerprint`] | a file's content as OSS tells of it, held against what OSS tells |
 //! | `policy` | what a component may ask for at all |
 //! | `sign` | Log Service V1 and V4, OSS V4, ACS3 |
 //! | `wire` | one exchange over `ureq` and rustls: bounded, without redirects or decoding; proxies, authorities |
@@ -61,6 +62,7 @@ mod endpoint;
 mod environment;
 mod error;
 mod files;
+mod fingerprint;
 mod policy;
 mod request;
 mod scrub;
@@ -74,6 +76,7 @@ pub use credentials::{Credentials, CredentialsConfig, CredentialsError, Provider
 pub use endpoint::{Endpoint, Network, Service};
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use fingerprint::{Agreement, Fingerprint};
 pub use request::{Failure, Fault, Request, Response, Signer};
 pub use secret::Secret;
 pub use wire::WireConfig;

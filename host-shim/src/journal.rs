@@ -49,11 +49,13 @@ pub enum Kind {
     KeyRevoked,
     /// A consumer group of the API was made, changed, deleted or moved back.
     GroupChanged,
+    /// A sealed file is not in the mirror's bucket as it was sealed: another object lies there, or the file here was changed.
+    MirrorConflict,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Enabled,
         Self::Disabled,
         Self::RetentionChanged,
@@ -71,6 +73,7 @@ impl Kind {
         Self::KeyAdded,
         Self::KeyRevoked,
         Self::GroupChanged,
+        Self::MirrorConflict,
     ];
 
     /// Its word, in `kind` and in the column `eventName`.
@@ -94,6 +97,7 @@ impl Kind {
             Self::KeyAdded => "key_added",
             Self::KeyRevoked => "key_revoked",
             Self::GroupChanged => "group_changed",
+            Self::MirrorConflict => "mirror_conflict",
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod layout;
 pub mod ledger;
 pub mod lifecycle;
 pub mod metrics;
+mod mirror;
 mod notice;
 pub mod pipeline;
 pub mod policy;

@@ -42,6 +42,9 @@ pub enum PipelineError {
     /// A sink could not be started.
     #[error(transparent)]
     Sink(#[from] innertrail_sink::delivery::DeliveryError),
+    /// The mirror could not be started.
+    #[error("mirror: no thread for it: {0}; raise the limit of threads")]
+    Mirror(std::io::Error),
     /// A server of the gate could not be started.
     #[error("gate.{name}: {error}")]
     Gate {
@@ -101,6 +104,8 @@ pub enum Notice<'a> {
     Gate(&'a str, Option<String>),
     /// A sink's new state, that it has waited for long, or that it delivers again.
     Sink(&'a str, Word),
+    /// The mirror's new state, what it could not copy as it was sealed, that it has waited for long.
+    Mirror(Word),
     /// There is no room on the disk: everything stands still until there is.
     DiskFull(String),
     /// A commit is durable: records so far, input bytes so far.

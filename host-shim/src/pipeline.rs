@@ -35,6 +35,7 @@ use crate::lifecycle::Custody;
 use crate::lifecycle::sources::Provider;
 use crate::lifecycle::standstill::Standstill;
 use crate::metrics::{Board, Server};
+use crate::mirror::Mirror;
 pub use crate::notice::{Notice, PipelineError};
 use crate::running::{Answer, Next, Running, files, headers, outcome, read_file};
 use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
@@ -49,6 +50,17 @@ use committer::{Committer, Emits};
 use gates::Gates;
 use meter::Meter;
 use network::{Network, wake_at};
+
+/// A mirror that outlives its pipeline.
+#[derive(Debug)]
+pub struct Copying(Mirror);
+
+impl Copying {
+    /// Waits until everything is copied, the bucket takes nothing for long, or `stop` is set; gives what is not copied, and why.
+    pub fn finish(self, stop: &AtomicBool, tell: &mut dyn FnMut(Notice<'_>)) -> Option<String> {
+        self.0.finish(stop, &mut |word| tell(Notice::Mirror(word)))
+    }
+}
 
 /// Longest sleep between two looks at whether to stop.
 const NAP: Duration = Duration::from_millis(50);
@@ -91,6 +103,8 @@ pub struct Pipeline {
     post: Sender<Event>,
     sinks: Sinks,
     gates: Gates,
+    /// What copies to a bucket, when it is wanted.
+    mirror: Option<Mirror>,
     /// What `/metrics` shows, when it is wanted.
     board: Option<Arc<Board>>,
     /// For `innertrail tap`.
@@ -115,6 +129,8 @@ impl Pipeline {
     pub fn open(config: &Config) -> Result<Self, SetupError> {
         // A sink that cannot be set up is told before there is a Logstore.
         let senders = crate::sink::build::all(config)?;
+        let mirror = config.mirror.as_ref().map(|options| Mirror::new(config, options)).transpose();
+        let mirror = mirror.map_err(SetupError::Mirror)?;
         let mut server = config.metrics.as_ref().map(|metrics| Server::bind(&metrics.listen)).transpose()?;
         let board = server.as_ref().map(|_| Arc::new(Board::new(config)));
         let mut api = config.api.as_ref().map(|api| ApiServer::bind(config, api)).transpose()?;
@@ -179,6 +195,7 @@ impl Pipeline {
             post,
             sinks,
             gates: Gates::new(gates),
+            mirror,
             board,
             tap,
             _server: server,
@@ -230,6 +247,10 @@ impl Pipeline {
         self.told.drain(..).for_each(|line| tell(Notice::Logstore(line)));
         self.sinks.start()?;
         self.gates.start()?;
+        if let Some(mirror) = &mut self.mirror {
+            let post = self.post.clone();
+            mirror.start(move |parked| post.send(Event::Park(parked)).is_ok()).map_err(PipelineError::Mirror)?;
+        }
         let result = loop {
             match self.work(&mut sources, tell) {
                 Err(error) if error.is_disk_full() => {
@@ -242,7 +263,14 @@ impl Pipeline {
         };
         self.sinks.stop();
         self.look_at_sinks(true, tell);
+        self.look_at_mirror(true, tell);
         result
+    }
+
+    /// The mirror, to be waited for once the Logstore is closed: only then everything is sealed.
+    #[must_use]
+    pub fn take_mirror(&mut self) -> Option<Copying> {
+        self.mirror.take().map(Copying)
     }
 
     /// Turns until all sources are finished or it is to stop, then makes everything durable.
@@ -301,6 +329,7 @@ impl Pipeline {
             self.hear(event, sources, tell)?;
         }
         self.look_at_sinks(false, tell);
+        self.look_at_mirror(false, tell);
         self.count_gates(false, tell);
         self.look_at_keys();
         self.show();

@@ -1,12 +1,12 @@
-//! The least-privilege RAM policy that a source needs: exactly the calls it makes, on exactly what it reads.
+//! The least-privilege RAM policy that a source or the mirror needs: exactly the calls it makes, on exactly what it touches.
 //!
-//! It must never hold an action that writes or deletes what is read. The names of actions are those of the pages on stream
+//! It must never hold an action that writes or deletes what is read, nor one that deletes or lists what is copied. The names of actions are those of the pages on stream
 //! consumption and on OSS (facts of `sls-api.md` and `actiontrail.md` §4.5). That page's table and its example disagree on
 //! which of the two checkpoint actions reads and which writes, so both are here; neither touches a log.
 
 use serde::Serialize;
 
-use crate::config::{Config, OssSource, SlsSource, Source};
+use crate::config::{Config, Mirror, OssSource, SlsSource, Source};
 
 /// A service whose sources a policy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Service {
     Sls,
     /// OSS.
     Oss,
+    /// The bucket that the mirror copies to.
+    Mirror,
 }
 
 /// A RAM policy, as the console takes it.
@@ -57,7 +59,10 @@ pub fn policy(config: &Config, service: Service) -> Option<Policy> {
         (Source::Oss(oss), Service::Oss) => of_oss(oss, account),
         _ => Vec::new(),
     };
-    let statement: Vec<Statement> = config.sources.values().flat_map(of).collect();
+    let statement: Vec<Statement> = match (service, &config.mirror) {
+        (Service::Mirror, Some(mirror)) => of_mirror(mirror, account),
+        _ => config.sources.values().flat_map(of).collect(),
+    };
     (!statement.is_empty()).then_some(Policy { version: "1", statement })
 }
 
@@ -91,6 +96,13 @@ fn of_oss(oss: &OssSource, account: &str) -> Vec<Statement> {
     vec![list, allow(&["oss:GetObject"], format!("{bucket}/{prefix}*"))]
 }
 
+/// To put is needed; to read is not, but without it nobody compares what lies under a name that is taken. HeadObject asks for the
+/// right of GetObject.
+fn of_mirror(mirror: &Mirror, account: &str) -> Vec<Statement> {
+    let objects = format!("acs:oss:*:{account}:{}/{}*", mirror.bucket, mirror.root());
+    vec![allow(&["oss:PutObject"], objects.clone()), allow(&["oss:GetObject"], objects)]
+}
+
 /// What all names begin with that are listed, as the component makes it of `prefix`.
 #[must_use]
 pub fn root(prefix: &str) -> String {
@@ -119,6 +131,7 @@ sources:
   shared: {type: sls, project: my-project, logstore: actiontrail_main, region: cn-hangzhou, consumer_group: innertrail, consumer: a}
   objects: {type: oss, bucket: my-bucket, prefix: audit, region: cn-hangzhou}
   files: {type: file, include: ['*.json']}
+mirror: {bucket: my-copy, prefix: innertrail/main, region: cn-hangzhou}
 "#;
 
     fn of(service: Service) -> String {
@@ -137,6 +150,15 @@ sources:
     }
 
     #[test]
+    fn the_mirror_may_put_and_read_and_neither_list_nor_delete() {
+        let text = of(Service::Mirror);
+        snapshot("policy_of_the_mirror", &text);
+        for word in ["Delete", "List", "Abort", "Worm", "\"*\"", "\"oss:*\"", "my-bucket"] {
+            assert!(!text.contains(word), "{word}");
+        }
+    }
+
+    #[test]
     fn no_action_writes_or_deletes_what_is_read() {
         let text = of(Service::Sls) + &of(Service::Oss);
         for word in ["Delete", "Put", "Post", "UpdateLogStore", "\"*\"", "\"log:*\"", "\"oss:*\""] {
@@ -148,5 +170,6 @@ sources:
     fn a_configuration_without_such_a_source_has_no_policy() {
         let config = Config::parse(Path::new("c.yaml"), "trail: main-trail", &|_| None).unwrap();
         assert!(policy(&config, Service::Sls).is_none());
+        assert!(policy(&config, Service::Mirror).is_none());
     }
 }

@@ -65,6 +65,9 @@ pub enum SetupError {
         /// What is wrong.
         why: String,
     },
+    /// The mirror cannot be set up.
+    #[error("mirror: {0}")]
+    Mirror(innertrail_fetch::ConfigError),
     /// A server of the gate cannot be set up.
     #[error("gate.{name}: {why}")]
     Gate {

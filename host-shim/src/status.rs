@@ -16,6 +16,7 @@ use crate::lifecycle::day::rfc3339;
 use crate::lifecycle::standstill::Standstill;
 use crate::lifecycle::told::{Kept, Life, PausedSource, Sealed};
 use crate::lifecycle::{self, told};
+use crate::mirror::note::{self as mirror, Said as Copied};
 use crate::sink::note::{Note, Said};
 
 /// Prefix of the counters of quarantine reasons.
@@ -105,6 +106,9 @@ pub struct Status {
     /// What each sink is doing, or was when its run ended. `innertrail status` only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sinks: BTreeMap<String, Said>,
+    /// What the mirror is doing, or was when its run ended. `innertrail status` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Copied>,
     /// Where the input's bytes went.
     pub bytes: Bytes,
     /// Whether every input byte is accounted for (invariant I7).
@@ -135,6 +139,7 @@ impl Status {
             }
         }
         status.sinks = Note::read(snapshot.dir(), now_us);
+        status.mirror = mirror::Note::read(snapshot.dir(), now_us);
         // Right after a writer was killed in a rotation there is none; that is no reason to say nothing.
         status.seal = snapshot.checkpoint().ok().and_then(|note| Sealed::of(&note, now_us));
         Ok(status)
@@ -192,6 +197,7 @@ impl Status {
             sources,
             gates,
             sinks: BTreeMap::new(),
+            mirror: None,
             bytes,
         }
     }
@@ -251,6 +257,9 @@ impl Status {
             if let Some(at) = sink.last_answer_us {
                 line("  last answer", &rfc3339(at));
             }
+        }
+        for (name, value) in self.mirror.iter().flat_map(Copied::lines) {
+            line(name, &value);
         }
         let b = &self.bytes;
         let sum = format!(

@@ -50,6 +50,7 @@ mod rotate;
 pub mod row;
 mod scan;
 pub mod seal;
+pub mod sealed;
 mod segment;
 mod snapshot;
 mod state;

@@ -74,7 +74,12 @@ pub(crate) fn leaf_path(dir: &Path, store: Store, first_seq: u64, rows: u64) -> 
 }
 
 fn parse_name(name: &str) -> Option<(u64, u64)> {
-    let (first, rows) = name.strip_prefix("seg-")?.strip_suffix(".parquet")?.split_once('-')?;
+    parse_stem(name.strip_suffix(".parquet")?)
+}
+
+/// First record and rows of what [`stem`] names.
+pub(crate) fn parse_stem(stem: &str) -> Option<(u64, u64)> {
+    let (first, rows) = stem.strip_prefix("seg-")?.split_once('-')?;
     Some((first.parse().ok()?, rows.parse().ok()?))
 }
 

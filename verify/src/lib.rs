@@ -23,6 +23,7 @@ mod disk;
 mod export;
 mod ids;
 mod locate;
+mod mirror;
 mod note;
 mod report;
 mod segment;
@@ -58,6 +59,9 @@ pub struct Request<'a> {
     pub key: &'a VerifierKey,
     /// A checkpoint of this Logstore that was kept elsewhere, older or newer.
     pub checkpoint: Option<&'a [u8]>,
+    /// Whether the folder is a copy that a mirror made: without the write-ahead log and the state. Nobody but the caller may say
+    /// so: a data directory whose tail was taken away would look the same.
+    pub mirror: bool,
     /// Segments read at the same time, at least 1. Each holds one segment's hashes and a slice of its records.
     pub threads: usize,
 }
@@ -66,7 +70,7 @@ impl<'a> Request<'a> {
     /// A request without a checkpoint kept elsewhere, on one thread.
     #[must_use]
     pub fn new(dir: &'a Path, key: &'a VerifierKey) -> Self {
-        Self { dir, key, checkpoint: None, threads: 1 }
+        Self { dir, key, checkpoint: None, mirror: false, threads: 1 }
     }
 }
 
@@ -88,6 +92,11 @@ pub enum Error {
     /// There is nothing of a Logstore in the folder.
     #[error("{0} is neither a Logstore nor an export of one: it has no seal; check the path")]
     NotALogstore(PathBuf),
+    /// There is no digest in the folder.
+    #[error(
+        "{0} is no copy that a mirror made: it has no digests; name the folder that holds `seal`, below the prefix"
+    )]
+    NotAMirror(PathBuf),
     /// The folder has another format.
     #[error("{path} has format {found}, this version verifies format {FORMAT}; use the version that goes with it")]
     Version {
@@ -111,6 +120,12 @@ pub fn verify(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Resu
     let disk = Disk::new(request.dir.to_path_buf());
     let kept = request.checkpoint.map(|bytes| open_checkpoint(request.key, bytes)).transpose();
     let kept = kept.map_err(Error::Checkpoint)?;
+    if request.mirror {
+        if disk.files("seal/digest").map_or(true, |files| files.is_empty()) {
+            return Err(Error::NotAMirror(request.dir.to_path_buf()));
+        }
+        return Ok(mirror::verify(Context::new(request, disk, progress), kept.as_ref()));
+    }
     if disk.has("export.json") {
         return export::verify(Context::new(request, disk, progress), kept.as_ref());
     }

@@ -141,6 +141,9 @@ pub struct Report {
     pub ok: bool,
     /// Whether this was an export and not a data directory.
     pub export: bool,
+    /// Whether this was a copy that a mirror made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mirror: bool,
     /// The key everything was checked with: `<name>+<id>`.
     pub key: String,
     /// What is wrong; at most 1,000.
@@ -187,6 +190,7 @@ impl Report {
         Self {
             ok: true,
             export: false,
+            mirror: false,
             key,
             findings: Vec::new(),
             findings_total: 0,

@@ -96,10 +96,7 @@ fn classify(path: &str, chain: &Chain, catalogue: &Catalogue, newest: &Digest) -
     let beyond = match named {
         Named::Digest(number) if number <= newest.number => return Stray::Known,
         Named::Digest(number) => number == newest.number + 1 && chain.beyond.is_some(),
-        Named::Tile(place, level, number) => {
-            let end = u128::from(number) + 1;
-            (end << (8 * (level + 1))) > u128::from(newest.sizes[place])
-        }
+        Named::Tile(place, level, number) => tile_end(level, number) > u128::from(newest.sizes[place]),
         _ => named.span().is_some_and(|(place, first, _)| first >= newest.sizes[place]),
     };
     match (beyond, named) {
@@ -139,4 +136,34 @@ pub(crate) fn find_in_export(ctx: &mut Context<'_>, listing: &Listing, chain: &C
             ctx.report.add(Finding::file(Kind::UnknownFile, path, "no digest of the export names this file"));
         }
     }
+}
+
+/// Looks for files in a copy that none of its digests names. What a mirror has put there before its digest is no stray.
+pub(crate) fn find_in_mirror(ctx: &mut Context<'_>, listing: &Listing, chain: &Chain, newest: &Digest) {
+    listing.report_faults(ctx);
+    let named: HashSet<&str> = chain.digests.iter().flat_map(|d| &d.files).map(|(_, path)| path.as_str()).collect();
+    let mut ahead = 0u64;
+    for path in &listing.sealed {
+        let beyond = match Named::of(path) {
+            Named::Digest(_) => continue,
+            _ if named.contains(path.as_str()) => continue,
+            Named::Tile(place, level, number) => tile_end(level, number) > u128::from(newest.sizes[place]),
+            found => found.span().is_some_and(|(place, first, _)| first >= newest.sizes[place]),
+        };
+        match beyond {
+            true => ahead += 1,
+            // What a damaged or missing digest named is said already.
+            false if chain.broken && Named::of(path) != Named::Other => {}
+            false => ctx.report.add(Finding::file(Kind::UnknownFile, path, "no digest of the copy names this file")),
+        }
+    }
+    if ahead > 0 {
+        ctx.report
+            .note(format!("{ahead} files whose digest is not here yet: the copy was made while the mirror went on"));
+    }
+}
+
+/// How many records a tree has when a tile of it is complete.
+fn tile_end(level: u32, number: u64) -> u128 {
+    (u128::from(number) + 1) << (8 * (level + 1))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::retry::{Effort, retry_after};
+use super::upload::{Opened, Payload};
 use super::verdict::{Mend, mend};
 use crate::credentials::Keys;
 use crate::endpoint::{Endpoint, Service};
@@ -13,7 +14,7 @@ use crate::policy;
 use crate::request::{Failure, Fault, Request, Response, Signer};
 use crate::scrub::{self, Scrub};
 use crate::sign::{self, Draft};
-use crate::wire::{Answer, Broken, Exchange, Partial, header};
+use crate::wire::{Answer, Body, Broken, Exchange, Partial, header};
 
 /// A server's clock is followed only from this far on; `Date` is too coarse for less.
 const SKEW_FOLLOWED_MS: i64 = 30_000;
@@ -44,21 +45,31 @@ pub(super) fn perform(shared: &Shared, request: &Request) -> Result<Response, Fa
         refused(format!("no endpoint `{}` is configured for this source", scrub::plain(&request.endpoint, 80)))
     })?;
     policy::check(request, endpoint, shared.config.max_body).map_err(refused)?;
-    carry_out(shared, request, endpoint)
+    carry_out(shared, request, endpoint, Payload::Own)
 }
 
 /// The same for a request that was made in this crate, and that no component has a say in.
 pub(super) fn perform_unchecked(shared: &Shared, request: &Request) -> Result<Response, Failure> {
-    let unknown = || failure(shared, request, Fault::Refused, "no such endpoint is configured for this source");
-    let endpoint = shared.endpoints.get(&request.endpoint).ok_or_else(unknown)?;
-    carry_out(shared, request, endpoint)
+    perform_upload(shared, request, Payload::Own)
 }
 
-fn carry_out(shared: &Shared, request: &Request, endpoint: &Endpoint) -> Result<Response, Failure> {
+/// The same, with a body that may be a file.
+pub(super) fn perform_upload(shared: &Shared, request: &Request, payload: Payload<'_>) -> Result<Response, Failure> {
+    let unknown = || failure(shared, request, Fault::Refused, "no such endpoint is configured for this source");
+    let endpoint = shared.endpoints.get(&request.endpoint).ok_or_else(unknown)?;
+    carry_out(shared, request, endpoint, payload)
+}
+
+fn carry_out(
+    shared: &Shared,
+    request: &Request,
+    endpoint: &Endpoint,
+    payload: Payload<'_>,
+) -> Result<Response, Failure> {
     let mut effort = Effort::new(&shared.config.retry, request.retries);
     let mut mendable = Mendable { clock: true, keys: true };
     loop {
-        let outcome = attempt(shared, request, endpoint)?;
+        let outcome = attempt(shared, request, endpoint, payload)?;
         if mended(shared, request, &outcome, &mut mendable) {
             continue;
         }
@@ -83,7 +94,7 @@ fn repeat(shared: &Shared, outcome: &Outcome, effort: &mut Effort<'_>) -> Option
     }
 }
 
-fn attempt(shared: &Shared, request: &Request, endpoint: &Endpoint) -> Result<Outcome, Failure> {
+fn attempt(shared: &Shared, request: &Request, endpoint: &Endpoint, payload: Payload<'_>) -> Result<Outcome, Failure> {
     let closed = || failure(shared, request, Fault::Reset, "the client is being closed");
     let signed = match request.signer {
         Signer::None => None,
@@ -92,6 +103,8 @@ fn attempt(shared: &Shared, request: &Request, endpoint: &Endpoint) -> Result<Ou
     if !shared.gate.token() {
         return Err(closed());
     }
+    let unreadable = |e| failure(shared, request, Fault::Refused, &format!("the file to send cannot be read: {e}"));
+    let opened = payload.open().map_err(unreadable)?;
     let mut draft = Draft::new(request, endpoint);
     if let Some(Signed { keys, correction }) = &signed {
         let seconds = (shared.clock.now_ms() + correction) / 1000;
@@ -105,14 +118,17 @@ fn attempt(shared: &Shared, request: &Request, endpoint: &Endpoint) -> Result<Ou
         authority: &draft.host,
         target: &target,
         headers: &draft.headers,
-        body: &request.body,
+        body: match &opened {
+            Opened::Own => Body::Bytes(&request.body),
+            Opened::File(file, size) => Body::File(file, *size),
+        },
         max_body: u64::from(request.max_body),
     };
     let outcome = match shared.wire.send(&exchange) {
         Ok(answer) => Outcome::Answered(answer, signed),
         Err(broken) => Outcome::Broken(broken),
     };
-    note(shared, request, &outcome);
+    note(shared, request, payload.len(request), &outcome);
     if shared.gate.is_closed() {
         // A body cut by closing may look whole.
         return Err(closed());
@@ -128,10 +144,10 @@ fn keys(shared: &Shared, request: &Request) -> Result<Arc<Keys>, Failure> {
 }
 
 /// Puts an outcome into the statistics, the server's clock included.
-fn note(shared: &Shared, request: &Request, outcome: &Outcome) {
+fn note(shared: &Shared, request: &Request, sent: u64, outcome: &Outcome) {
     let now = shared.clock.now_ms();
     shared.count(|stats| {
-        stats.bytes_sent += request.body.len() as u64;
+        stats.bytes_sent += sent;
         let endpoint = stats.endpoints.entry(request.endpoint.clone()).or_default();
         endpoint.tries += 1;
         match outcome {

@@ -9,6 +9,7 @@ mod rate;
 mod retry;
 mod stats;
 mod trail;
+mod upload;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -183,10 +184,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
-        self.shared.gate.close();
-        self.shared.wire.shut_down();
-        self.shared.asked.notify_all();
+        self.shared.close();
     }
 }
 
@@ -204,6 +202,14 @@ impl fmt::Debug for Client {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cuts what is under way and lets nothing new begin.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.gate.close();
+        self.wire.shut_down();
+        self.asked.notify_all();
     }
 
     fn count(&self, change: impl FnOnce(&mut Stats)) {
@@ -255,11 +261,20 @@ impl Shared {
 
     /// One request, counted; it ends whatever happens.
     fn perform(&self, request: &Request) -> Result<Response, Failure> {
+        self.counted(request, || attempt::perform(self, request))
+    }
+
+    /// What a request comes to, in one of the places.
+    fn counted(
+        &self,
+        request: &Request,
+        perform: impl FnOnce() -> Result<Response, Failure>,
+    ) -> Result<Response, Failure> {
         self.count(|s| s.requests += 1);
         let outcome = match self.gate.place() {
             None => Err(attempt::failure(self, request, Fault::Reset, "the client is being closed")),
             // A panic below is a fault of the library; without this its request would never be answered.
-            Some(_place) => catch_unwind(AssertUnwindSafe(|| attempt::perform(self, request))).unwrap_or_else(|_| {
+            Some(_place) => catch_unwind(AssertUnwindSafe(perform)).unwrap_or_else(|_| {
                 Err(attempt::failure(self, request, Fault::Protocol, "the HTTP library broke down; please report it"))
             }),
         };

@@ -13,7 +13,7 @@ use crate::error::ConfigError;
 use crate::scrub::Scrub;
 use crate::secret::Secret;
 use crate::sign::acs3;
-use crate::wire::{Answer, Exchange, Target, Wire, WireConfig};
+use crate::wire::{Answer, Body, Exchange, Target, Wire, WireConfig};
 use crate::{clock, encode, endpoint, files};
 
 const VERSION: &str = "2015-04-01";
@@ -75,7 +75,8 @@ impl Service {
         body: &[u8],
     ) -> Result<Answer, CredentialsError> {
         let (base, authority) = (&self.base, &self.authority);
-        let exchange = Exchange { method, base, authority, target, headers, body, max_body: MAX_ANSWER };
+        let exchange =
+            Exchange { method, base, authority, target, headers, body: Body::Bytes(body), max_body: MAX_ANSWER };
         self.wire(around)?.send(&exchange).map_err(|e| self.bad(e.why))
     }
 

@@ -1,7 +1,8 @@
 //! OSS, signature version 4, in the header.
 //!
 //! Signed are `x-oss-*`, `content-type` and `content-md5`; the path is `/bucket/key` whatever the host looks like. The
-//! body is not part of it (`UNSIGNED-PAYLOAD` is the only value the service documents), and a reader sends none.
+//! body is not part of it (`UNSIGNED-PAYLOAD` is the only value the service documents); what is put is bound to the signature
+//! by its `content-md5`.
 
 use super::{Draft, V4, canonical_query, lines};
 use crate::credentials::Keys;

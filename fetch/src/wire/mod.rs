@@ -2,12 +2,14 @@
 //!
 //! It must never follow a redirect, decode a body, hold more of one than was asked for, or retry.
 
+mod exactly;
 pub(crate) mod fault;
 pub(crate) mod proxy;
 pub(crate) mod resolve;
 pub(crate) mod roots;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::request::Fault;
 use crate::{clock, scrub};
+use exactly::Exactly;
 
 /// Most bytes of an answer's status line and headers.
 const MAX_HEADER: usize = 32 << 10;
@@ -81,8 +84,15 @@ pub(crate) struct Exchange<'a> {
     /// Encoded path and query.
     pub(crate) target: &'a str,
     pub(crate) headers: &'a [(String, String)],
-    pub(crate) body: &'a [u8],
+    pub(crate) body: Body<'a>,
     pub(crate) max_body: u64,
+}
+
+/// The body of what is sent.
+pub(crate) enum Body<'a> {
+    Bytes(&'a [u8]),
+    /// So many bytes of a file from where it stands; never held as a whole.
+    File(&'a File, u64),
 }
 
 /// A complete answer. It has no `Debug`: the metadata service's are keys.
@@ -264,7 +274,15 @@ fn send(agent: &Agent, exchange: &Exchange<'_>) -> Result<http::Response<ureq::B
     if matches!(exchange.method, "GET" | "HEAD") {
         return agent.run(request.body(())?);
     }
-    agent.run(request.body(exchange.body)?)
+    match exchange.body {
+        Body::Bytes(bytes) => agent.run(request.body(bytes)?),
+        Body::File(file, size) => {
+            let mut bytes = Exactly::new(file, size);
+            // With a length, or the library would send it in chunks.
+            let request = request.header("content-length", size);
+            agent.run(request.body(ureq::SendBody::from_reader(&mut bytes))?)
+        }
+    }
 }
 
 fn lower(headers: &http::HeaderMap) -> Vec<(String, String)> {

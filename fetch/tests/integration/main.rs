@@ -7,3 +7,4 @@ mod double;
 mod hostile;
 mod secrets;
 mod tls;
+mod upload;

@@ -23,7 +23,7 @@ pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
 pub use alerts::{
     AlertsBacktestArgs, AlertsCommand, AlertsExplainArgs, AlertsListArgs, AlertsTestArgs, Moment, RulesArg,
 };
-pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs};
+pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs, Service};
 pub use keys::{KeyRole, KeysAddArgs, KeysCommand, KeysListArgs, KeysRevokeArgs};
 pub use lifecycle::{
     CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
@@ -71,6 +71,7 @@ pub enum Command {
     /// With --config the sources of that file are read. With --include, and no file, the named files are: everything
     /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration. The API
     /// of `api:` and servers of `gate:` are started too, but not with --once; with one of them it goes on until it is told to stop.
+    /// What is sealed is copied to the bucket of `mirror:` meanwhile; a run that ends by itself waits for the rest of it.
     Run(RunArgs),
     /// Route the events of an agent, from standard input to standard output
     ///

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::args::{CheckArgs, Format};
 use super::{Failure, Outcome, json_safe, print};
 use crate::agents::vector::{self, AgentFinding, AgentReport};
-use crate::config::{Config, ConfigError, FileSource, Source, shown};
+use crate::config::{Config, ConfigError, FileSource, Mirror, Source, shown};
 use crate::fetch::cloud::Plan;
 use crate::runtime::{EMBEDDED, MAX_COMPONENT_BYTES, Reads, Session, Transform};
 use crate::{exit, fetch, setup};
@@ -91,6 +91,7 @@ fn own(args: &CheckArgs, agent: Option<&AgentReport>) -> Outcome {
         crate::sink::build::check(name, sink)?;
     }
     crate::gate::server::check(&config)?;
+    let mirror = config.mirror.as_ref().map(mirror).transpose()?;
     findings.extend(unusable(&config.data_dir));
     let mut report = json!({
         "logstore": config.dedicated_logstore(),
@@ -102,6 +103,9 @@ fn own(args: &CheckArgs, agent: Option<&AgentReport>) -> Outcome {
         "sources": sources,
         "findings": findings,
     });
+    if let (Some(mirror), Some(map)) = (mirror, report.as_object_mut()) {
+        map.insert("mirror".to_owned(), mirror);
+    }
     if let (Some(agent), Some(map)) = (agent, report.as_object_mut()) {
         map.insert("agent".to_owned(), serde_json::to_value(agent).map_err(io::Error::from)?);
     }
@@ -121,6 +125,17 @@ fn files(name: &str, file: &FileSource, findings: &mut Vec<String>) -> Result<se
         findings.push(format!("source {name}: no file matches {}", file.include.join(", ")));
     }
     Ok(json!({ "type": "file", "files": found.len() }))
+}
+
+/// Where the mirror would copy to. Nothing is asked: `doctor` does that.
+fn mirror(mirror: &Mirror) -> Result<serde_json::Value, Failure> {
+    let usage = |e| Failure::Usage(anyhow::Error::new(e).context("mirror"));
+    let plan = Plan::of_mirror(mirror).map_err(usage)?;
+    let client = plan.client(plan.credentials().map_err(usage)?).map_err(usage)?;
+    Ok(json!({
+        "copies_to": format!("oss://{}/{}", mirror.bucket, mirror.root()), "url": plan.endpoint.url(),
+        "region": plan.endpoint.region(), "credentials": client.credentials().report().provider,
+    }))
 }
 
 /// What a source of the cloud would ask. Nothing is asked: `doctor` does that.
@@ -157,6 +172,9 @@ fn show(args: &CheckArgs, report: &serde_json::Value, findings: &[String]) -> Ou
                 };
                 line(&format!("source {name}"), told);
             }
+        }
+        if let mirror @ serde_json::Value::Object(_) = &report["mirror"] {
+            line("mirror", format!("{} at {}", plain(&mirror["copies_to"]), plain(&mirror["url"])));
         }
         for finding in findings {
             line("FOUND", finding.clone());

@@ -12,8 +12,8 @@ use super::log::{About, RunLog};
 use super::{Failure, Log, Outcome, draws_progress, json_safe};
 use crate::config::{Config, Sink};
 use crate::exit;
-use crate::pipeline::{Notice, Pipeline, PipelineError};
-use crate::sink::watch::Weight;
+use crate::pipeline::{Copying, Notice, Pipeline, PipelineError};
+use crate::sink::watch::{Weight, Word};
 
 pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     let config = load(args)?;
@@ -27,7 +27,9 @@ pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     let status = pipeline.status();
     let failed = pipeline.failed().clone();
     let undelivered = pipeline.undelivered().to_vec();
+    let mirror = pipeline.take_mirror();
     let closed = result.and_then(|()| pipeline.close());
+    let uncopied = mirror.filter(|_| closed.is_ok()).and_then(|mirror| finish(mirror, &stop, log));
     // A sink on standard output has it for itself.
     let taken = config.sinks.values().any(|sink| matches!(sink, Sink::Stdout(_)));
     let mut out: Box<dyn Write> = if taken { Box::new(io::stderr()) } else { Box::new(io::stdout().lock()) };
@@ -46,10 +48,40 @@ pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
             undelivered.join("; ")
         )));
     }
+    if let Some(uncopied) = uncopied {
+        return Err(Failure::Runtime(anyhow!("{uncopied}; nothing is lost: the next run goes on there")));
+    }
     if !status.conserved {
         return Err(Failure::Runtime(anyhow!("the counts do not add up (I7); please report this")));
     }
     Ok(exit::OK)
+}
+
+/// Waits for the mirror, now that everything is sealed.
+fn finish(mirror: Copying, stop: &AtomicBool, log: &Log) -> Option<String> {
+    let mut run_log = RunLog::new(*log);
+    mirror.finish(stop, &mut |notice| {
+        if let Notice::Mirror(word) = notice {
+            tell_mirror(&mut run_log, &word, log.verbose);
+        }
+    })
+}
+
+/// A word of the mirror, as a component that sends.
+fn tell_mirror(run_log: &mut RunLog, word: &Word, verbose: bool) {
+    let (level, failing) = match word.weight {
+        Weight::Detail if !verbose => return,
+        Weight::Detail | Weight::Good => ("info", false),
+        Weight::Held | Weight::Failing => ("warning", true),
+    };
+    let about = About {
+        id: "mirror".to_owned(),
+        kind: "sink",
+        of_type: "oss_mirror".to_owned(),
+        error_type: failing.then_some("request_failed"),
+        stage: failing.then_some("sending"),
+    };
+    run_log.component(level, about, &word.text);
 }
 
 fn load(args: &RunArgs) -> Result<Config, Failure> {
@@ -105,6 +137,7 @@ fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, config: &Config, log: 
             };
             aside(bar.as_ref(), || run_log.component(level, about("sink", sink, failure), &word.text));
         }
+        Notice::Mirror(word) => aside(bar.as_ref(), || tell_mirror(&mut run_log, &word, log.verbose)),
         Notice::Gate(gate, why) => {
             let failure = why.is_some().then_some(("request_failed", "sending"));
             let level = if why.is_some() { "warning" } else { "info" };

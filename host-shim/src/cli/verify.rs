@@ -36,6 +36,7 @@ pub(super) fn run(args: &VerifyArgs, log: &Log) -> Outcome {
     let checkpoint = args.checkpoint.as_deref().map(read).transpose()?.map(from_either_form);
     let mut request = Request::new(&dir, &vkey);
     request.checkpoint = checkpoint.as_deref();
+    request.mirror = args.mirror.is_some();
     request.threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
     let report = watched(&request, log)?;
     let caveats = [(args.public_key.is_none(), OWN_KEY), (checkpoint.is_none(), NO_CHECKPOINT)];

@@ -109,6 +109,7 @@ mod tests {
                 "actiontrail: default",
                 "api: default",
                 "metrics: default",
+                "mirror: default",
                 "region: default",
                 "endpoint: default",
                 "tls: default",

@@ -11,6 +11,7 @@ mod error;
 mod gate;
 mod interpolate;
 mod json_schema;
+mod mirror;
 mod pattern;
 mod plugin_json;
 mod rules;
@@ -34,6 +35,7 @@ pub use error::{ConfigError, Finding, Position};
 pub(crate) use error::{nearest, printable, shown};
 pub use gate::{Gate, GateCodec, OtlpGate, VectorGate};
 pub use interpolate::Lookup;
+pub use mirror::{LeftOut, Mirror};
 pub use schema::{
     Config, DEFAULT_DATA_DIR, Decode, EmployeeId, FileSource, Immutable, Interrupt, Logstore, Metrics, ObjectNames,
     Plugin, Redact, Route, Source, UnsupportedProducts,
@@ -110,6 +112,7 @@ impl Config {
             gate: Gate::default(),
             metrics: None,
             api: None,
+            mirror: None,
         })
     }
 

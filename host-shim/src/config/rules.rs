@@ -3,6 +3,7 @@
 //! Must never judge a value that has a finding of its own: one mistake is told once.
 
 mod gate;
+mod mirror;
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,7 @@ fn broken(config: &Config) -> Vec<Broken> {
     let mut out: Vec<Broken> = config.sources.iter().flat_map(|(name, source)| broken_source(name, source)).collect();
     out.extend(broken_sinks(config));
     out.extend(gate::broken(config));
+    out.extend(mirror::broken(config));
     let mut rule = |holds: bool, at: &str, operands: [&str; 2], message: String, help| {
         if !holds {
             let operands = operands.map(str::to_owned).to_vec();

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::api::Api;
 use super::cloud::{ActionTrail, OssSource, SlsSource};
 use super::gate::Gate;
+use super::mirror::Mirror;
 use super::pattern;
 use super::sinks::Sink;
 
@@ -88,6 +89,11 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Api")]
     pub api: Option<Api>,
+
+    /// A bucket that what is sealed is copied to. Without it nothing is copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Mirror")]
+    pub mirror: Option<Mirror>,
 }
 
 /// Where operation logs come from.

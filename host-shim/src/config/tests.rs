@@ -155,6 +155,19 @@ api:
   tls: { certificate: ./tls.pem, key: ./tls.key }
   plaintext: true
   connections: 20000
+mirror:
+  bucket: my-copy
+  prefix: innertrail/main
+  region: cn-hangzhou
+  network: internal
+  endpoint: oss-cn-hangzhou-internal.aliyuncs.com
+  style: virtual_host
+  leave_out: [quarantine, passthrough]
+  interval_secs: 5
+  checkpoint_secs: 600
+  retry_max_secs: 30
+  connection: { address: "link.example:443", total_timeout_ms: 600000 }
+  credentials: { type: ecs_ram_role, role: innertrail-mirror }
 "#;
 
 #[test]
@@ -462,6 +475,34 @@ fn sources_in_the_cloud() {
     .collect();
     assert!(!told.contains("`hunter2"), "a secret is shown: {told}");
     snapshot("sources_in_the_cloud", &told);
+}
+
+/// A mirror that wrote among the objects of a source would feed the trail with its own copies.
+#[test]
+fn the_mirror_is_checked() {
+    let source = "sources: {a: {type: oss, bucket: my-bucket, prefix: audit, region: cn-hangzhou}}\n";
+    let told: String = [
+        "{bucket: my-bucket, prefix: copy, region: cn-hangzhou}",
+        "{bucket: my-copy, prefix: audit, region: cn-hangzhou}",
+        "{bucket: my-bucket, prefix: /audit/, region: cn-hangzhou}",
+        "{bucket: my-bucket, prefix: audit/AliyunLogs/copy, region: cn-hangzhou}",
+        "{bucket: my-bucket, region: cn-hangzhou}",
+        "{bucket: my-copy, prefix: a/../b, region: cn-hangzhou}",
+        "{bucket: my-copy, prefix: a//b, region: cn-hangzhou}",
+        "{bucket: my-copy}",
+        "{bucket: my-copy, endpoint: audit.example.com, style: custom_domain}",
+        "{prefix: audit, region: cn-hangzhou}",
+        "{bucket: my-copy, region: cn-hangzhou, interval_secs: 0}",
+        "{bucket: my-copy, region: cn-hangzhou, interval: 5}",
+        "{bucket: my-copy, region: cn-hangzhou, leave_out: [journal]}",
+        "{bucket: my-copy, region: cn-hangzhou, overwrite: true}",
+        "{bucket: my-copy, region: cn-hangzhou, access_key_secret: hunter2}",
+    ]
+    .iter()
+    .map(|mirror| format!("{mirror}\n  {}", told(&format!("{source}mirror: {mirror}"))))
+    .collect();
+    assert!(!told.contains("`hunter2"), "a secret is shown: {told}");
+    snapshot("the_mirror_is_checked", &told);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Asks the services and the machine, and judges nothing.
 //!
-//! It must never change anything. What it sends reads, except for one request, which would delete a thing of a name that is
-//! 128 random bits: there is no such thing, so nothing can be deleted, and the answer tells whether it was allowed to.
+//! It must never change anything. What it sends reads, except for two requests. One would delete a thing of a name that is
+//! 128 random bits: there is no such thing, so nothing can be deleted, and the answer tells whether it was allowed to. The
+//! other would put an object of such a name into the mirror's bucket, with an MD5 that is not the body's: OSS refuses that.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -10,13 +11,16 @@ use innertrail_fetch::{Client, Failure, Fault, Provider, Report, Request, Respon
 use innertrail_logstore::Snapshot;
 
 use crate::clock;
-use crate::config::{Config, OssSource, Signature, SlsSource, Source};
+use crate::config::{Config, Mirror, OssSource, Signature, SlsSource, Source};
 use crate::fetch::cloud::Plan;
 use crate::lag;
 use crate::lifecycle::{self, sources::Paused};
 use crate::policy;
 use crate::reconcile::provider;
 use crate::status::SOURCE;
+
+/// The mirror's name among what is reached with credentials. No source has it: names of sources may not hold a colon.
+pub(super) const MIRROR: &str = "mirror:";
 
 /// Everything there is to judge.
 #[derive(Debug, Clone)]
@@ -118,6 +122,9 @@ impl Evidence {
             evidence.paused = life.as_ref().and_then(|life| life.paused.get(name).cloned());
             sources.push(evidence);
         }
+        if let Some(options) = &config.mirror {
+            sources.push(mirror_evidence(options, offline));
+        }
         let mut local = local(&config.data_dir);
         local.exists = snapshot.is_ok();
         if let (Err(error), true) = (&snapshot, config.data_dir.join("format.json").exists()) {
@@ -130,22 +137,68 @@ impl Evidence {
     }
 }
 
-fn source_evidence(name: &str, source: &Source, offline: bool) -> Option<SourceEvidence> {
-    let mut evidence = SourceEvidence {
-        name: name.to_owned(),
-        url: String::new(),
-        setup: None,
-        read: None,
-        deletion: None,
-        credentials: None,
-        key_file_age_s: None,
-        skew_ms: None,
-        provider_newest_ms: None,
-        newest_us: None,
-        paused: None,
-        gaps: 0,
-        is_bucket: matches!(source, Source::Oss(_)),
+impl SourceEvidence {
+    fn of(name: &str, is_bucket: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            url: String::new(),
+            setup: None,
+            read: None,
+            deletion: None,
+            credentials: None,
+            key_file_age_s: None,
+            skew_ms: None,
+            provider_newest_ms: None,
+            newest_us: None,
+            paused: None,
+            gaps: 0,
+            is_bucket,
+        }
+    }
+
+    /// What the credentials are, once they were used.
+    fn see_credentials(&mut self, client: &Client, plan: &Plan) {
+        self.credentials = Some(client.credentials().report());
+        if let Provider::File { path } = &plan.credentials.provider {
+            self.key_file_age_s = age_s(path);
+        }
+    }
+}
+
+/// The mirror, as one more thing that is reached with credentials. In the place of a read stands a write that cannot succeed.
+fn mirror_evidence(options: &Mirror, offline: bool) -> SourceEvidence {
+    // Not a bucket that a trail delivers to.
+    let mut evidence = SourceEvidence::of(MIRROR, false);
+    let plan = match Plan::of_mirror(options) {
+        Ok(plan) => plan,
+        Err(error) => {
+            evidence.setup = Some(error.to_string());
+            return evidence;
+        }
     };
+    evidence.url = plan.endpoint.url();
+    if offline {
+        return evidence;
+    }
+    match plan.credentials().and_then(|credentials| plan.client(credentials)) {
+        Ok(client) => {
+            let _ = client.credentials().refresh();
+            let below = format!("/{}", options.root());
+            let answer = Answer::of(client.probe_writing(&plan.name, &below));
+            evidence.read = Some(answer.of_a_write());
+            evidence.skew_ms = client.stats().endpoints.get(&plan.name).and_then(|e| e.clock_skew_ms);
+            if evidence.read.as_ref().is_some_and(Answer::is_good) {
+                evidence.deletion = Some(Answer::of(client.probe_deletion(&plan.name, Signer::Oss4, &below)));
+            }
+            evidence.see_credentials(&client, &plan);
+        }
+        Err(error) => evidence.setup = Some(error.to_string()),
+    }
+    evidence
+}
+
+fn source_evidence(name: &str, source: &Source, offline: bool) -> Option<SourceEvidence> {
+    let mut evidence = SourceEvidence::of(name, matches!(source, Source::Oss(_)));
     let plan = match Plan::of(source) {
         Ok(plan) => plan?,
         Err(error) => {
@@ -175,10 +228,7 @@ fn ask(client: &Client, plan: &Plan, source: &Source, evidence: &mut SourceEvide
             evidence.provider_newest_ms = newest_of_provider(client, sls);
         }
     }
-    evidence.credentials = Some(client.credentials().report());
-    if let Provider::File { path } = &plan.credentials.provider {
-        evidence.key_file_age_s = age_s(path);
-    }
+    evidence.see_credentials(client, plan);
 }
 
 /// The cheapest read that needs what a run needs.
@@ -275,6 +325,16 @@ impl Answer {
                 Self::Said { status: response.status, code, message }
             }
             Err(failure) => Self::Nothing { fault: failure.fault, why: failure.why },
+        }
+    }
+
+    /// What the probe of writing came to: that the body was found wrong means that the right was there.
+    fn of_a_write(self) -> Self {
+        match self {
+            Self::Said { status: 400, code, message } if code == "InvalidDigest" => {
+                Self::Said { status: 200, code, message }
+            }
+            other => other,
         }
     }
 

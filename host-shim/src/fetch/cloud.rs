@@ -10,8 +10,8 @@ use innertrail_fetch::{
 };
 
 use crate::config::{
-    ActionTrail, AddressStyle, AssumeRoleCredentials, Connection, Credentials, Network, OssSource, Proxy, SlsSource,
-    Source, Sts,
+    ActionTrail, AddressStyle, AssumeRoleCredentials, Connection, Credentials, Mirror, Network, OssSource, Proxy,
+    SlsSource, Source, Sts,
 };
 
 /// Most bytes of an answer that the component may ask for; its own memory would not hold more.
@@ -61,18 +61,28 @@ impl Plan {
     }
 
     fn of_oss(oss: &OssSource) -> Result<Self, ConfigError> {
-        let name = named(oss.endpoint.as_deref(), oss.region.as_deref(), |region| {
-            Endpoint::oss_name(region, reach(oss.network))
-        })?;
-        let endpoint = match oss.style {
-            AddressStyle::VirtualHost => Endpoint::oss(&oss.bucket, &name)?,
-            AddressStyle::CustomDomain => Endpoint::oss_domain(&oss.bucket, &name)?,
-        };
+        let (endpoint, region) = (oss.endpoint.as_deref(), oss.region.as_deref());
+        let endpoint = bucket(&oss.bucket, endpoint, region, oss.network, oss.style)?;
         Ok(Self {
             name: oss.bucket.clone(),
-            endpoint: finished(endpoint, &oss.connection, oss.region.as_deref(), true)?,
+            endpoint: finished(endpoint, &oss.connection, region, true)?,
             client: client(&oss.connection, oss.max_in_flight),
             credentials: credentials(&oss.credentials, &oss.connection),
+        })
+    }
+
+    /// The plan of what is copied to a bucket; the bucket is its name.
+    ///
+    /// # Errors
+    /// Options that cannot work together.
+    pub fn of_mirror(mirror: &Mirror) -> Result<Self, ConfigError> {
+        let (endpoint, region) = (mirror.endpoint.as_deref(), mirror.region.as_deref());
+        let endpoint = bucket(&mirror.bucket, endpoint, region, mirror.network, mirror.style)?;
+        Ok(Self {
+            name: mirror.bucket.clone(),
+            endpoint: finished(endpoint, &mirror.connection, region, true)?,
+            client: client(&mirror.connection, 1),
+            credentials: credentials(&mirror.credentials, &mirror.connection),
         })
     }
 
@@ -105,6 +115,21 @@ impl Plan {
     pub fn client(&self, credentials: innertrail_fetch::Credentials) -> Result<Client, ConfigError> {
         let endpoints = BTreeMap::from([(self.name.clone(), self.endpoint.clone())]);
         Client::new(self.client.clone(), endpoints, credentials)
+    }
+}
+
+/// Where a bucket is.
+fn bucket(
+    bucket: &str,
+    endpoint: Option<&str>,
+    region: Option<&str>,
+    network: Network,
+    style: AddressStyle,
+) -> Result<Endpoint, ConfigError> {
+    let name = named(endpoint, region, |region| Endpoint::oss_name(region, reach(network)))?;
+    match style {
+        AddressStyle::VirtualHost => Endpoint::oss(bucket, &name),
+        AddressStyle::CustomDomain => Endpoint::oss_domain(bucket, &name),
     }
 }
 

@@ -48,6 +48,9 @@ pub(super) fn text(board: &Board) -> String {
         facts.accounts(&mut out);
         facts.life(&mut out);
         facts.sinks(&mut out);
+        if let Some(copied) = &shown.mirror {
+            super::mirror::families(&mut out, copied);
+        }
     }
     out.finish()
 }

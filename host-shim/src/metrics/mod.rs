@@ -5,6 +5,7 @@
 
 mod exposition;
 mod families;
+mod mirror;
 mod server;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::lifecycle;
+use crate::mirror::note::Said as Copied;
 use crate::sink::note::Said;
 use crate::status::Status;
 use exposition::Histogram;
@@ -36,6 +38,8 @@ pub(crate) struct Shown {
     pub(crate) newest: BTreeMap<String, i64>,
     /// The reports of the sinks.
     pub(crate) sinks: BTreeMap<String, Said>,
+    /// What the mirror says of itself, when there is one.
+    pub(crate) mirror: Option<Copied>,
     /// The newest signed checkpoint.
     pub(crate) checkpoint: String,
 }
@@ -155,12 +159,16 @@ mod tests {
         life.apply("files", Provider::LogService, SourceState::Paused(Cause::Overdue, "\u{1b}[31m403"), NOW);
         let state_of = Said { state: "waiting".to_owned(), since_us: NOW - 3_600_000_000, ..Said::default() };
         let said = Said { position: 4, behind: 3, sent: 4, sent_bytes: Some(99), retried: 2, ..state_of };
+        let copied = Copied { state: "waiting".to_owned(), since_us: NOW - 60_000_000, ..Copied::default() };
+        let copied =
+            Copied { cause: Some(Cause::Overdue), objects: 9, bytes: 900, behind_files: 5, conflicts: 1, ..copied };
         let board = board();
         board.show(Shown {
             status: Status::new("main-trail", &state),
             life: Some(life),
             newest: BTreeMap::new(),
             sinks: BTreeMap::from([("s\\".to_owned(), said)]),
+            mirror: Some(copied),
             checkpoint: String::new(),
         });
         board.committed(Duration::from_millis(3));
@@ -196,6 +204,12 @@ mod tests {
         innertrail_sink_behind_records{component_id="s\\",component_kind="sink",component_type=""} 3
         innertrail_sink_retries_total{component_id="s\\",component_kind="sink",component_type=""} 2
         innertrail_sink_waiting_since_timestamp_seconds{component_id="s\\",component_kind="sink",component_type=""} 1795388400
+        innertrail_mirror_state{state="waiting"} 1
+        innertrail_mirror_objects_total 9
+        innertrail_mirror_bytes_total 900
+        innertrail_mirror_behind_files 5
+        innertrail_mirror_conflicts 1
+        innertrail_mirror_waiting_since_timestamp_seconds{cause="overdue"} 1795391940
         "#);
     }
 }

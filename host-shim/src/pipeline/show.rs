@@ -6,6 +6,7 @@ use super::Pipeline;
 use crate::lag;
 use crate::lifecycle;
 use crate::metrics::Shown;
+use crate::mirror::Mirror;
 
 impl Pipeline {
     /// The loop turned; a new copy when it is time and the writer is here.
@@ -23,6 +24,7 @@ impl Pipeline {
             life: lifecycle::State::read(state).ok().flatten(),
             newest: lag::newest(state),
             sinks: self.sinks.said().clone(),
+            mirror: self.mirror.as_ref().map(Mirror::said),
             checkpoint,
         });
     }

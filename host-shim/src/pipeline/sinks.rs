@@ -48,6 +48,11 @@ impl Pipeline {
         }
     }
 
+    pub(super) fn look_at_mirror(&mut self, at_once: bool, tell: &mut dyn FnMut(Notice<'_>)) {
+        let words = self.mirror.as_mut().map(|mirror| mirror.look(at_once)).unwrap_or_default();
+        words.into_iter().for_each(|word| tell(Notice::Mirror(word)));
+    }
+
     /// Puts what a sink has to keep into the open transaction; the sink hears of it once that is durable.
     pub(super) fn park(&mut self, parked: Parked) {
         if let Some(row) = &parked.row {

@@ -205,6 +205,15 @@ pub enum Fault {
         /// Its events.
         events: u64,
     },
+    /// OSS: an upload is carried out as it should be, and then the connection is reset before the answer.
+    LoseAnswer,
+    /// OSS: the answer about an object has the ETag and the checksum of other bytes.
+    WrongTag,
+    /// OSS: the answer comes late.
+    Late {
+        /// Milliseconds.
+        ms: u64,
+    },
     /// OSS: a listing that is a trick.
     Xml {
         /// Which.
@@ -270,6 +279,8 @@ impl Fault {
             Self::LateObject { .. } | Self::FlawedObject { .. } => {
                 matches!(op, Op::ListObjects | Op::GetObject)
             }
+            Self::LoseAnswer | Self::Late { .. } => op == Op::PutObject,
+            Self::WrongTag => matches!(op, Op::PutObject | Op::HeadObject),
             Self::Xml { .. } => op == Op::ListObjects,
             Self::DropMidBody | Self::Drip { .. } | Self::Endless { .. } => {
                 matches!(op, Op::PullLogs | Op::GetObject | Op::ListObjects | Op::ListShards)

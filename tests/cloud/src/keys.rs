@@ -76,6 +76,12 @@ impl Key {
         Self::made_up("writer", &[Right::Read, Right::Consume, Right::Write])
     }
 
+    /// May write and nothing else: what a mirror needs at the least.
+    #[must_use]
+    pub fn putter() -> Self {
+        Self::made_up("putter", &[Right::Write])
+    }
+
     /// May do everything, delete included: the one a doctor should warn of.
     #[must_use]
     pub fn deleter() -> Self {
@@ -123,6 +129,7 @@ impl Default for Keys {
         let keys = [
             Key::reader(),
             Key::writer(),
+            Key::putter(),
             Key::deleter(),
             Key::unauthorised(),
             Key::revoked(),

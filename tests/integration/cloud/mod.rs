@@ -5,6 +5,7 @@
 mod faults;
 mod group;
 mod hostile;
+mod mirror;
 mod oss;
 mod secrets;
 mod sls;

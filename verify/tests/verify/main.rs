@@ -8,6 +8,7 @@ mod flips;
 mod ids;
 mod live;
 mod log;
+mod mirrors;
 mod scale;
 mod support;
 mod trees;

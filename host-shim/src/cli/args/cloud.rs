@@ -31,7 +31,7 @@ pub struct DoctorArgs {
 /// Options of `policy`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct PolicyArgs {
-    /// Service whose sources it is for
+    /// Service whose sources it is for, or the mirror
     #[arg(value_enum, value_name = "SERVICE")]
     pub service: Service,
     /// Where the configuration is.
@@ -39,22 +39,25 @@ pub struct PolicyArgs {
     pub config: ConfigArg,
 }
 
-/// A service.
+/// What a policy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Service {
     /// Log Service
     Sls,
     /// OSS
     Oss,
+    /// The bucket of `mirror:`
+    Mirror,
 }
 
 impl Service {
-    /// The type of its sources.
+    /// The type of its sources, or the section of the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Sls => "sls",
             Self::Oss => "oss",
+            Self::Mirror => "mirror",
         }
     }
 }
@@ -64,6 +67,7 @@ impl From<Service> for policy::Service {
         match service {
             Service::Sls => Self::Sls,
             Service::Oss => Self::Oss,
+            Service::Mirror => Self::Mirror,
         }
     }
 }

@@ -174,6 +174,9 @@ pub struct VerifyArgs {
     /// Folder that `innertrail export` made
     #[arg(long, value_name = "DIR", value_parser = data_dir)]
     pub export: Option<PathBuf>,
+    /// Folder with a copy of what `mirror:` put below its prefix: proved up to the newest digest in it
+    #[arg(long, value_name = "DIR", value_parser = data_dir, conflicts_with_all = ["export", "data_dir"])]
+    pub mirror: Option<PathBuf>,
     /// Public key that must have sealed it: a file, or the key itself [default: seal/seal.vkey in the folder]
     #[arg(long, value_name = "FILE|KEY")]
     pub public_key: Option<String>,
@@ -189,7 +192,7 @@ impl VerifyArgs {
     /// The folder to verify.
     #[must_use]
     pub fn dir(&self) -> PathBuf {
-        let named = self.export.as_ref().or(self.data_dir.as_ref());
+        let named = self.export.as_ref().or(self.mirror.as_ref()).or(self.data_dir.as_ref());
         named.cloned().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crc::{CRC_64_XZ, Crc, Table};
 
 use crate::account::Account;
+use crate::front::Refusal;
 use crate::sign::{base64_of, hex, md5};
 
 /// The checksum that OSS sends with every object.
@@ -57,11 +58,34 @@ pub(super) struct Bucket {
     pub(super) objects: BTreeMap<String, Object>,
     /// Numbers the objects that were added one by one, so that their events differ.
     pub(super) serial: u64,
+    /// Whether a retention policy keeps every object as it is.
+    pub(super) locked: bool,
+    /// Keys that clients have put, in the order of arrival.
+    pub(super) uploads: Vec<String>,
+    /// How many objects clients have overwritten.
+    pub(super) overwritten: u64,
 }
 
 impl Bucket {
     pub(super) fn new(region: &str, created_ms: i64) -> Self {
-        Self { region: region.to_owned(), account: Account::Active, created_ms, objects: BTreeMap::new(), serial: 0 }
+        Self {
+            region: region.to_owned(),
+            account: Account::Active,
+            created_ms,
+            objects: BTreeMap::new(),
+            serial: 0,
+            locked: false,
+            uploads: Vec::new(),
+            overwritten: 0,
+        }
+    }
+
+    /// What a retention policy says to changing or deleting an object.
+    pub(super) fn refuse_if_locked(&self) -> Result<(), Refusal> {
+        if self.locked {
+            return Err(Refusal::new(409, "FileImmutable", "The object you specified is immutable."));
+        }
+        Ok(())
     }
 
     /// The endpoints by which it may be addressed: public, internal, and both under the reserved name for tests.

@@ -129,6 +129,31 @@ impl Oss {
         self.inner.add_late(bucket, events, behind)
     }
 
+    /// Has a retention policy (WORM) keep every object of a bucket as it is.
+    pub fn set_locked(&self, bucket: &str, locked: bool) {
+        self.with(bucket, |bucket| bucket.locked = locked);
+    }
+
+    /// What clients have put, in the order of arrival; a key stands there as often as it was put.
+    #[must_use]
+    pub fn uploads(&self, bucket: &str) -> Vec<String> {
+        self.with(bucket, |bucket| bucket.uploads.clone())
+    }
+
+    /// How many objects clients have overwritten.
+    #[must_use]
+    pub fn overwritten(&self, bucket: &str) -> u64 {
+        self.with(bucket, |bucket| bucket.overwritten)
+    }
+
+    /// All objects, byte for byte.
+    #[must_use]
+    pub fn contents(&self, bucket: &str) -> BTreeMap<String, Vec<u8>> {
+        self.with(bucket, |bucket| {
+            bucket.objects.iter().map(|(key, object)| (key.clone(), object.bytes.to_vec())).collect()
+        })
+    }
+
     /// Removes an object, as a lifecycle rule or an intruder would.
     pub fn remove(&self, bucket: &str, key: &str) {
         self.with(bucket, |bucket| bucket.objects.remove(key).map(|_| ()).unwrap_or_default());

@@ -1,9 +1,11 @@
 //! What only an OSS server can do wrong: listings in hostile XML. It must never lose a key by it: a client that asks again
 //! gets the truth.
 
+use std::time::Duration;
+
 use super::Inner;
 use crate::fault::{Fault, Op, Phase, XmlTrick};
-use crate::http::{Reply, Request};
+use crate::http::{Delivery, Reply, Request};
 
 impl Inner {
     /// Does to a good answer what is due.
@@ -16,8 +18,23 @@ impl Inner {
                 return;
             }
         }
-        if op != Op::HeadObject {
-            self.front.after(op, reply, if op == Op::GetObject { 0 } else { b' ' });
+        if matches!(op, Op::PutObject | Op::HeadObject) {
+            return self.spoil_object(op, reply);
+        }
+        self.front.after(op, reply, if op == Op::GetObject { 0 } else { b' ' });
+    }
+
+    /// The same to an answer that is all headers.
+    fn spoil_object(&self, op: Op, reply: &mut Reply) {
+        let able = |fault: &Fault| matches!(fault, Fault::LoseAnswer | Fault::WrongTag | Fault::Late { .. });
+        match self.front.faults.take(op, Phase::After, able) {
+            Some(Fault::LoseAnswer) => reply.delivery = Delivery::Reset,
+            Some(Fault::Late { ms }) => std::thread::sleep(Duration::from_millis(ms)),
+            Some(Fault::WrongTag) => {
+                reply.set_header("ETag", format!("\"{}\"", "0".repeat(32)));
+                reply.set_header("x-oss-hash-crc64ecma", "1");
+            }
+            _ => {}
         }
     }
 }

@@ -71,11 +71,31 @@ impl Inner {
         if key.len() > 1023 {
             return Err(Refusal::new(400, "InvalidObjectName", "The specified object is not valid."));
         }
+        let forbidden = match request.header("x-oss-forbid-overwrite") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Refusal::new(400, "InvalidArgument", "x-oss-forbid-overwrite is true or false.")),
+        };
         let object = Object::new(request.body.clone(), self.front.clock.now_ms(), Vec::new());
+        // Rights were looked at before: the body comes last.
+        if request.header("content-md5").is_some_and(|sent| sent != object.md5) {
+            let message = "The Content-MD5 you specified did not match what we received.";
+            return Err(Refusal::new(400, "InvalidDigest", message));
+        }
         let reply = Reply::new(200)
             .with_header("ETag", object.etag.clone())
+            .with_header("Content-MD5", object.md5.clone())
             .with_header("x-oss-hash-crc64ecma", object.crc64.to_string());
         self.with_bucket(bucket, |bucket| {
+            if bucket.objects.contains_key(&key) {
+                if forbidden {
+                    let message = "The object you specified already exists and can not be overwritten.";
+                    return Err(Refusal::new(409, "FileAlreadyExists", message));
+                }
+                bucket.refuse_if_locked()?;
+                bucket.overwritten += 1;
+            }
+            bucket.uploads.push(key.clone());
             bucket.objects.insert(key, object);
             Ok(reply)
         })
@@ -84,6 +104,9 @@ impl Inner {
     /// DeleteObject: 204, whether there was such a key or not.
     pub(super) fn delete_object(&self, request: &Request, bucket: &str) -> Result<Reply, Refusal> {
         self.with_bucket(bucket, |bucket| {
+            if bucket.objects.contains_key(key(request)) {
+                bucket.refuse_if_locked()?;
+            }
             bucket.objects.remove(key(request));
             Ok(Reply::new(204))
         })

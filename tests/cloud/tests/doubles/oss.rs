@@ -194,3 +194,54 @@ fn late_and_next_objects_lie_where_they_say() {
     let unique: std::collections::HashSet<&String> = all.iter().collect();
     assert_eq!((all.len(), unique.len()), (510, 510));
 }
+
+fn put(cloud: &innertrail_test_cloud::Cloud, key: &Key, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let call = Call::get(OSS, "/seal/digest/1", "", Signature::Oss4).with("PUT", body);
+    let call = headers.iter().fold(call, |call, (name, value)| call.header(name, value));
+    call.send(cloud.oss.address(), key).unwrap()
+}
+
+#[test]
+fn a_put_holds_to_its_md5_and_overwrites_only_where_it_may() {
+    let cloud = cloud(1);
+    const MD5: &str = "eB5eJF1ptWaXm4bijSPyxw==";
+    let send = |headers: &[(&str, &str)], body: &[u8]| {
+        let answer = put(&cloud, &Key::putter(), headers, body);
+        (answer.status, answer.code())
+    };
+    assert_eq!(put(&cloud, &Key::reader(), &[("content-md5", "x")], b"0").code(), "AccessDenied", "rights come first");
+    assert_eq!(send(&[("content-md5", MD5)], b"another").1, "InvalidDigest");
+    assert_eq!(send(&[("x-oss-forbid-overwrite", "yes")], b"0").1, "InvalidArgument");
+    assert!(cloud.oss.contents(BUCKET).is_empty());
+    let once = [("content-md5", MD5), ("x-oss-forbid-overwrite", "true")];
+    let stored = put(&cloud, &Key::putter(), &once, b"0123456789");
+    assert_eq!((stored.status, stored.header("x-oss-hash-crc64ecma")), (200, "2838902930144391966"));
+    assert_eq!(send(&once, b"0123456789"), (409, "FileAlreadyExists".to_owned()));
+    cloud.oss.set_locked(BUCKET, true);
+    assert_eq!(send(&[], b"another"), (409, "FileImmutable".to_owned()));
+    let delete = Call::get(OSS, "/seal/digest/1", "", Signature::Oss4).with("DELETE", "");
+    assert_eq!(delete.send(cloud.oss.address(), &Key::deleter()).unwrap().code(), "FileImmutable");
+    cloud.oss.set_locked(BUCKET, false);
+    assert_eq!(send(&[], b"another").0, 200);
+    assert_eq!((cloud.oss.overwritten(BUCKET), cloud.oss.uploads(BUCKET).len()), (1, 2));
+    let head = Call::get(OSS, "/seal/digest/1", "", Signature::Oss4).with("HEAD", "");
+    assert_eq!(head.send(cloud.oss.address(), &Key::putter()).unwrap().status, 403, "who may write need not read");
+}
+
+#[test]
+fn an_upload_may_lose_its_answer_or_get_a_wrong_one() {
+    use innertrail_test_cloud::fault::Fault;
+    use innertrail_test_cloud::schedule::Planned;
+    let cloud = cloud(1);
+    cloud.oss.faults().plan([Planned::next(Fault::LoseAnswer)]);
+    let call = Call::get(OSS, "/a", "", Signature::Oss4).with("PUT", "0123456789");
+    assert!(call.send(cloud.oss.address(), &Key::putter()).is_err());
+    assert_eq!(cloud.oss.contents(BUCKET)["a"], b"0123456789", "it is there all the same");
+    cloud.oss.faults().plan([Planned::next(Fault::WrongTag), Planned::next(Fault::Reset)]);
+    let wrong = Call::get(OSS, "/b", "", Signature::Oss4).with("PUT", "0123456789");
+    assert!(wrong.send(cloud.oss.address(), &Key::putter()).is_err(), "reset before it was looked at");
+    assert!(!cloud.oss.contents(BUCKET).contains_key("b"));
+    let wrong = wrong.send(cloud.oss.address(), &Key::putter()).unwrap();
+    assert_eq!((wrong.status, wrong.header("x-oss-hash-crc64ecma")), (200, "1"));
+    assert_eq!(cloud.oss.faults().pending(), 0);
+}
