@@ -66,7 +66,7 @@ impl Encoder {
         self.ended()
     }
 
-    /// What became of the segment. Only one that failed, or was told to finish, comes to an end that is not asked for here.
+    /// Waits for the end of the thread; the segment, or what went wrong with it.
     fn ended(&mut self) -> Result<Finished, Error> {
         self.steps = None;
         let ended = self.thread.take().and_then(|thread| thread.join().ok());

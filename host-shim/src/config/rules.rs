@@ -186,15 +186,20 @@ fn broken_source(name: &str, source: &Source) -> Vec<Broken> {
         }
     }
     if let Err(error) = Plan::of(source) {
-        let option = if matches!(error, ConfigError::Region(_)) { "region" } else { "endpoint" };
-        out.push(Broken {
-            at: at(option),
-            operands: ["endpoint", "region", "connection"].map(at).to_vec(),
-            message: format!("source `{name}`: {error}"),
-            help: "give `region:`, or `endpoint:` where the region is no part of its name",
-        });
+        out.push(unreachable(at, &format!("source `{name}`"), &error));
     }
     out
+}
+
+/// Options from which no way to a service can be made; `whose` they are.
+fn unreachable(at: impl Fn(&str) -> String, whose: &str, error: &ConfigError) -> Broken {
+    let option = if matches!(error, ConfigError::Region(_)) { "region" } else { "endpoint" };
+    Broken {
+        at: at(option),
+        operands: ["endpoint", "region", "connection"].map(at).to_vec(),
+        message: format!("{whose}: {error}"),
+        help: "give `region:`, or `endpoint:` where the region is no part of its name",
+    }
 }
 
 /// Whether one dotted path is the other or lies within it.

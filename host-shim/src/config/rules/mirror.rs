@@ -1,8 +1,6 @@
 //! Rules of the mirror. Must never let it write where a source of the same file reads.
 
-use innertrail_fetch::ConfigError;
-
-use super::Broken;
+use super::{Broken, unreachable};
 use crate::config::{Config, Mirror, Source};
 use crate::fetch::cloud::Plan;
 use crate::policy;
@@ -21,13 +19,7 @@ pub(super) fn broken(config: &Config) -> Vec<Broken> {
         });
     }
     if let Err(error) = Plan::of_mirror(mirror) {
-        let option = if matches!(error, ConfigError::Region(_)) { "region" } else { "endpoint" };
-        out.push(Broken {
-            at: at(option),
-            operands: ["endpoint", "region", "connection"].map(at).to_vec(),
-            message: format!("mirror: {error}"),
-            help: "give `region:`, or `endpoint:` where the region is no part of its name",
-        });
+        out.push(unreachable(at, "mirror", &error));
     }
     out
 }
