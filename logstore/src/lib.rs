@@ -56,6 +56,7 @@ mod snapshot;
 mod state;
 mod store;
 mod stored;
+mod tally;
 mod transaction;
 mod wal;
 mod writer;

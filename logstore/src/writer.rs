@@ -19,6 +19,7 @@ use crate::seal::digest::{self, Link};
 use crate::seal::note::{self, Place};
 use crate::seal::{Seal, SealKey};
 use crate::store::STORES;
+use crate::tally::Tally;
 use crate::{Committed, Error, Layout, State, Store, Transaction, pin, recover, wal};
 
 /// A checkpoint goes to its own file at most this often, in microseconds.
@@ -405,45 +406,5 @@ impl Writer {
         self.note_is_new = false;
         self.note_put_us = now_us;
         Ok(())
-    }
-}
-
-/// Counts the rows of one commit.
-#[derive(Default)]
-struct Tally {
-    records: [u64; STORES],
-    bytes: [u64; STORES],
-    duplicates: (u64, u64),
-}
-
-impl Tally {
-    fn add(&mut self, store: Store, consumed: u64) {
-        self.records[store.place()] += 1;
-        let bytes = &mut self.bytes[store.place()];
-        *bytes = bytes.saturating_add(consumed);
-    }
-
-    fn duplicate(&mut self, consumed: u64) {
-        self.duplicates.0 += 1;
-        self.duplicates.1 = self.duplicates.1.saturating_add(consumed);
-    }
-
-    fn committed(&self, log_first_seq: u64) -> Committed {
-        let [log, quarantine, passthrough, journal] = self.records;
-        Committed { log, quarantine, passthrough, journal, duplicates: self.duplicates.0, log_first_seq }
-    }
-
-    /// Adds what was counted to the counters of the frame.
-    fn count(&self, counters: &mut Vec<(String, u64)>) {
-        let mut add = |name: &str, records: u64, bytes: u64| {
-            if records > 0 {
-                counters.push((format!("{name}.records"), records));
-                counters.push((format!("{name}.bytes"), bytes));
-            }
-        };
-        for store in Store::ALL {
-            add(store.name(), self.records[store.place()], self.bytes[store.place()]);
-        }
-        add("duplicates", self.duplicates.0, self.duplicates.1);
     }
 }
