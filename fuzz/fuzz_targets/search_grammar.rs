@@ -2,7 +2,7 @@
 //! that one's.
 #![no_main]
 
-#[path = "../../query/tests/cases/fuzz_bodies.rs"]
+#[path = "../../search/tests/fuzz_bodies.rs"]
 mod bodies;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::search_grammar(data));

@@ -8,22 +8,7 @@ use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
 use crate::rewrite::Rewritten;
-use crate::search::SearchFault;
-
-/// A place in the text of a query, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Line.
-    pub line: u64,
-    /// Column in characters.
-    pub column: u64,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}", self.line, self.column)
-    }
-}
+use innertrail_search::{Position, SearchFault};
 
 /// ` at line 1, column 2`, or nothing.
 struct At(Option<Position>);
@@ -67,7 +52,7 @@ pub enum Error {
         /// Where.
         at: Option<Position>,
     },
-    /// Not a search, or not one over this table. [`crate::search`] has the grammar.
+    /// Not a search, or not one over this table. [`innertrail_search`] has the grammar.
     #[error("search error at {at}: {fault}")]
     Search {
         /// What is wrong, and what to write instead.
@@ -174,6 +159,17 @@ pub enum WriteError {
     /// The receiver did not take the text.
     #[error("the result could not be written: {0}")]
     Output(#[from] std::io::Error),
+}
+
+impl From<innertrail_search::Error> for Error {
+    fn from(error: innertrail_search::Error) -> Self {
+        match error {
+            innertrail_search::Error::Fault { fault, at } => Self::Search { fault, at },
+            innertrail_search::Error::TooLarge { bytes } => {
+                Self::TooLarge { what: format!("{bytes} bytes, at most {} are taken", innertrail_search::MAX_BYTES) }
+            }
+        }
+    }
 }
 
 impl Error {

@@ -39,7 +39,8 @@ mod table;
 mod tally;
 
 pub use cell::Cell;
-pub use error::{Error, Position, WriteError};
+pub use error::{Error, WriteError};
+pub use innertrail_search::Position;
 pub use query::{Limits, MAX_SQL_BYTES, MAX_SQL_TOKENS, Query};
 pub use render::{Format, terminal_safe};
 pub use result::{QueryResult, ResultColumn, Summary};

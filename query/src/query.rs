@@ -26,7 +26,7 @@ use crate::tally::TallyRule;
 use crate::{Dialect, Error, QueryResult, parse};
 
 /// The longest text of a query in bytes, search and SQL together.
-pub const MAX_SQL_BYTES: usize = 64 * 1024;
+pub const MAX_SQL_BYTES: usize = innertrail_search::MAX_BYTES;
 /// The most tokens of one SQL text; bounds how deep the engine recurses.
 pub const MAX_SQL_TOKENS: usize = 4096;
 

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases {
-    mod fuzz_bodies;
     mod live;
     mod paths;
     mod search;

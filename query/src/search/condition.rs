@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, NaiveDate, NaiveTime};
 
-use crate::search::ast::{Bound, Comparison};
+use innertrail_search::{Bound, Comparison};
 
 /// Digits behind the point of a second in a timestamp column.
 pub(super) const MICROS: u32 = 6;

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use innertrail_logstore::index::{TokenIndex, tokens};
 use innertrail_logstore::{Error, SegmentRef};
 
-use crate::search::words::Word;
+use innertrail_search::words::Word;
 
 /// The most alternatives that are asked about one by one.
 const MAX_ALTERNATIVES: usize = 32;

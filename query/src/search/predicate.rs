@@ -7,15 +7,15 @@ use datafusion::logical_expr::{Expr, lit};
 
 use crate::Error;
 use crate::names::Schema;
-use crate::search::ast::{Bound, Comparison, Node, Search, Term, Test};
 use crate::search::condition::{Condition, MICROS, Number};
 use crate::search::document::{FieldTest, ValueTest};
 use crate::search::function::{self, Question};
 use crate::search::needs::Needs;
 use crate::search::text::{MATCHER_WORDS, Matcher};
 use crate::search::topic::{TOPIC, topic};
-use crate::search::words::{self, Word};
-use crate::search::{SearchFault, ast::Pattern};
+use innertrail_search::words::{self, Word};
+use innertrail_search::{Bound, Comparison, Node, Search, Term, Test};
+use innertrail_search::{Pattern, SearchFault};
 
 /// Seconds since 1970, the one integer column that may be compared with a time.
 const UNIX_TIME: &str = "__time__";

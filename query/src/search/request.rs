@@ -3,10 +3,8 @@
 
 use crate::Error;
 use crate::names::{Schema, TABLE};
-use crate::search::ast::Search;
-use crate::search::fault::SearchFault;
-use crate::search::lexer::{self, STATEMENTS};
-use crate::search::{DEFAULT_LIMIT, parser};
+use crate::search::DEFAULT_LIMIT;
+use innertrail_search::{STATEMENTS, Search, SearchFault, is_blank, parse_head};
 
 /// Columns by which a search alone is ordered, the first that the table has.
 const TIMES: [&str; 2] = ["it_time", innertrail_logstore::RECEIVED];
@@ -31,19 +29,19 @@ impl Request {
     /// Tells what `text` is.
     pub(crate) fn of(text: &str, schema: &Schema) -> Result<Self, Error> {
         let start = skip_comments(text);
-        if text[start..].trim_matches(|c| lexer::is_blank(c) || c == ';').is_empty() {
+        if text[start..].trim_matches(|c| is_blank(c) || c == ';').is_empty() {
             return Err(Error::Empty);
         }
         if is_statement(&text[start..], schema) {
             return Ok(Self::Sql);
         }
         let blanked = blank(text, start);
-        let (search, pipe) = parser::parse(&blanked)?;
+        let (search, pipe) = parse_head(&blanked)?;
         let Some(pipe) = pipe else { return Ok(Self::Search { search, sql: listing(schema), pipe }) };
         let behind = pipe + 1;
         if blanked[behind..].trim().is_empty() {
             let fault = SearchFault::Expected { wanted: "a SELECT behind the |", found: "the end".into() };
-            return Err(lexer::error(&blanked, behind, fault));
+            return Err(innertrail_search::error(&blanked, behind, fault).into());
         }
         // Each character of the comments in front has become one byte.
         let in_text = (pipe + start).checked_sub(text[..start].chars().count());
@@ -55,7 +53,7 @@ impl Request {
 fn skip_comments(text: &str) -> usize {
     let mut rest = text;
     loop {
-        rest = rest.trim_start_matches(lexer::is_blank);
+        rest = rest.trim_start_matches(is_blank);
         let after = if rest.starts_with("--") {
             rest.split_once('\n').map_or(Some(""), |(_, after)| Some(after))
         } else {
@@ -77,7 +75,7 @@ fn blank(text: &str, upto: usize) -> String {
 /// `SELECT` or `WITH`, perhaps in parentheses; or the beginning of another SQL statement, which is better refused by
 /// its name than taken for words to search.
 fn is_statement(text: &str, schema: &Schema) -> bool {
-    let text = text.trim_start_matches(|c| c == '(' || lexer::is_blank(c));
+    let text = text.trim_start_matches(|c| c == '(' || is_blank(c));
     let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty());
     let Some(first) = words.next().filter(|w| text.starts_with(w)) else { return false };
     let first = first.to_lowercase();
@@ -85,11 +83,11 @@ fn is_statement(text: &str, schema: &Schema) -> bool {
         return false;
     }
     // `update:x`, `delete or x`: only blanks stand between the words of a statement.
-    let joined = text[first.len()..].starts_with(lexer::is_blank);
+    let joined = text[first.len()..].starts_with(is_blank);
     let (second, third) =
         (words.next().unwrap_or_default().to_lowercase(), words.next().unwrap_or_default().to_lowercase());
     match first.as_str() {
-        "select" | "with" => !text[first.len()..].trim_start_matches(lexer::is_blank).starts_with(':'),
+        "select" | "with" => !text[first.len()..].trim_start_matches(is_blank).starts_with(':'),
         _ if !joined => false,
         "insert" | "merge" => matches!(second.as_str(), "into" | "overwrite"),
         "delete" => second == "from",

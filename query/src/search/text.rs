@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use innertrail_logstore::index::tokens;
 use memchr::{memchr_iter, memchr2_iter};
 
-use crate::search::words::{Piece, Word};
+use innertrail_search::words::{Piece, Word};
 
 /// Words that must all occur, or a phrase.
 #[derive(Debug)]
@@ -27,8 +27,9 @@ pub(super) struct Matcher {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen(u64);
 
-/// The most words of one matcher.
-pub(super) const MATCHER_WORDS: usize = 64;
+/// The most words of one matcher: a bit each.
+pub(super) const MATCHER_WORDS: usize = innertrail_search::MAX_WORDS;
+const _: () = assert!(MATCHER_WORDS <= u64::BITS as usize);
 
 impl Matcher {
     /// All of `words`, at most [`MATCHER_WORDS`], in any order; with `phrase` one right after the other.

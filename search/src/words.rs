@@ -3,11 +3,11 @@
 
 use innertrail_logstore::index::tokens;
 
-use crate::search::ast::{Pattern, PatternPart};
+use crate::ast::{Pattern, PatternPart};
 
 /// One word of a question, in small letters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Word {
+pub enum Word {
     /// This token.
     Exact(String),
     /// A token that fits.
@@ -16,7 +16,7 @@ pub(super) enum Word {
 
 /// A piece of a word with wildcards.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Piece {
+pub enum Piece {
     /// These characters.
     Text(String),
     /// Any number of characters.
@@ -26,7 +26,7 @@ pub(super) enum Piece {
 }
 
 /// The words of a text without wildcards, each once.
-pub(super) fn of_text(text: &str) -> Vec<Word> {
+pub fn of_text(text: &str) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     for word in in_order(text) {
         if !words.contains(&word) {
@@ -37,13 +37,13 @@ pub(super) fn of_text(text: &str) -> Vec<Word> {
 }
 
 /// The words of a text without wildcards as they stand, for a phrase.
-pub(super) fn in_order(text: &str) -> Vec<Word> {
+pub fn in_order(text: &str) -> Vec<Word> {
     tokens(text).map(|token| Word::Exact(token.into_owned())).collect()
 }
 
 /// The words of a text with wildcards. A wildcard stays inside its word; a star that is left alone between two
 /// delimiters says nothing and is left out.
-pub(super) fn of_pattern(pattern: &Pattern) -> Vec<Word> {
+pub fn of_pattern(pattern: &Pattern) -> Vec<Word> {
     let [any, one] = stand_ins(pattern);
     let mut text = String::new();
     for part in &pattern.0 {
@@ -97,7 +97,9 @@ fn pieces(token: &str, any: char, one: char) -> Vec<Piece> {
 
 impl Word {
     /// Whether the token, in small letters, is this word.
-    pub(super) fn is(&self, token: &str) -> bool {
+    #[inline]
+    #[must_use]
+    pub fn is(&self, token: &str) -> bool {
         match self {
             Self::Exact(text) => text == token,
             Self::Glob(pieces) => fits(pieces, token),

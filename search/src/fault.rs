@@ -1,7 +1,7 @@
 //! What may be wrong with a search text, in words that say what to write instead.
-//! It must never hold a place: [`Error::Search`](crate::Error::Search) carries that beside it.
+//! It must never hold a place: [`Error::Fault`](crate::Error::Fault) carries that beside it.
 
-use crate::search::{MAX_DEPTH, MAX_TERM_CHARS, MAX_TERMS, MAX_WORDS};
+use crate::{MAX_DEPTH, MAX_TERM_CHARS, MAX_TERMS, MAX_WORDS};
 
 /// Why a search text was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

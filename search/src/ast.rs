@@ -4,7 +4,7 @@
 use std::fmt::{self, Display};
 
 use crate::Position;
-use crate::search::lexer::{self, WILDCARD_ANY, WILDCARD_ONE};
+use crate::lexer::{self, WILDCARD_ANY, WILDCARD_ONE};
 
 /// A parsed search. `Display` gives its normal form, in which every grouping has parentheses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,13 +103,13 @@ pub enum Bound {
 
 impl Node {
     /// All of `nodes`, flattened; a single one is itself.
-    pub(super) fn and(nodes: Vec<Self>) -> Self {
+    pub(crate) fn and(nodes: Vec<Self>) -> Self {
         let flat = nodes.into_iter().flat_map(|n| if let Self::And(inner) = n { inner } else { vec![n] });
         single(flat.collect(), Self::And)
     }
 
     /// One of `nodes`, flattened; a single one is itself.
-    pub(super) fn or(nodes: Vec<Self>) -> Self {
+    pub(crate) fn or(nodes: Vec<Self>) -> Self {
         let flat = nodes.into_iter().flat_map(|n| if let Self::Or(inner) = n { inner } else { vec![n] });
         single(flat.collect(), Self::Or)
     }
@@ -168,7 +168,7 @@ impl fmt::Display for Term {
         let compares = matches!(self.test, Test::Compare(_));
         if let Some(field) = &self.field {
             // Behind the bare name of a tag stands a colon and nothing else.
-            let tag = compares && field.starts_with(super::TAG_PREFIX);
+            let tag = compares && field.starts_with(crate::TAG_PREFIX);
             f.write_str(&if tag { lexer::quoted(field) } else { lexer::spelled_field(field) })?;
         }
         if self.field.is_some() && !compares {

@@ -16,16 +16,16 @@ use chrono::{DateTime, NaiveDate};
 use innertrail_logstore::index::tokens;
 
 use crate::Error;
-use crate::search::ast::{Bound, Comparison, Node, Pattern, PatternPart, Search, Term, Test};
-use crate::search::fault::SearchFault;
-use crate::search::lexer::{self, Lexeme, Sign, place};
-use crate::search::{MAX_DEPTH, MAX_TERM_CHARS, MAX_TERMS, MAX_WORDS, SOURCE, SOURCE_SHORT, TAG, TAG_PREFIX, words};
+use crate::ast::{Bound, Comparison, Node, Pattern, PatternPart, Search, Term, Test};
+use crate::fault::SearchFault;
+use crate::lexer::{self, Lexeme, Sign, place};
+use crate::{MAX_DEPTH, MAX_TERM_CHARS, MAX_TERMS, MAX_WORDS, SOURCE, SOURCE_SHORT, TAG, TAG_PREFIX, words};
 
 /// The longest bound in characters.
 const MAX_BOUND_CHARS: usize = 64;
 
 /// The search in front of the first `|`, and where that stands.
-pub(super) fn parse(text: &str) -> Result<(Search, Option<usize>), Error> {
+pub(crate) fn parse(text: &str) -> Result<(Search, Option<usize>), Error> {
     let (lexemes, pipe) = lexer::lex(text)?;
     let end = pipe.unwrap_or(text.len());
     let mut parser = Parser { text, lexemes: &lexemes, at: 0, end, depth: 0, terms: 0 };

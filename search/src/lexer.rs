@@ -1,26 +1,26 @@
 //! Search text to lexemes with their places, and back to text that gives the same lexemes.
 //! It must never look behind the first `|` outside of quotes: what follows is SQL.
 
-use crate::search::ast::{Comparison, PatternPart};
-use crate::search::fault::SearchFault;
+use crate::ast::{Comparison, PatternPart};
+use crate::fault::SearchFault;
 use crate::{Error, Position};
 
-pub(super) const WILDCARD_ANY: char = '*';
-pub(super) const WILDCARD_ONE: char = '?';
+pub(crate) const WILDCARD_ANY: char = '*';
+pub(crate) const WILDCARD_ONE: char = '?';
 
 /// Words that Log Service keeps for the analysis part. `group` counts only in front of `by`.
 const RESERVED: [&str; 8] = ["sort", "asc", "desc", "avg", "sum", "min", "max", "limit"];
 /// Bare words with a meaning of their own at the start of a text, or between terms.
 const OPERATORS: [&str; 4] = ["and", "or", "not", "in"];
 /// Words that would make a text SQL, or look as if.
-pub(super) const STATEMENTS: [&str; 14] = [
+pub const STATEMENTS: [&str; 14] = [
     "select", "with", "insert", "update", "delete", "merge", "truncate", "create", "drop", "alter", "copy", "set",
     "show", "explain",
 ];
 
 /// One sign or word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sign {
+pub(crate) enum Sign {
     /// A bare word; `plain` when it has neither escape nor wildcard.
     Word {
         parts: Vec<PatternPart>,
@@ -39,14 +39,14 @@ pub(super) enum Sign {
 
 /// A sign with the bytes of the text that it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Lexeme {
-    pub(super) sign: Sign,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Lexeme {
+    pub(crate) sign: Sign,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 /// All lexemes in front of the first `|`, and where that stands.
-pub(super) fn lex(text: &str) -> Result<(Vec<Lexeme>, Option<usize>), Error> {
+pub(crate) fn lex(text: &str) -> Result<(Vec<Lexeme>, Option<usize>), Error> {
     let mut lexemes = Vec::new();
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
@@ -65,7 +65,7 @@ pub(super) fn lex(text: &str) -> Result<(Vec<Lexeme>, Option<usize>), Error> {
 }
 
 /// Blanks, and the mark that some editors put at the start of a file.
-pub(super) fn is_blank(c: char) -> bool {
+pub fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{feff}'
 }
 
@@ -154,14 +154,14 @@ fn word(rest: &str) -> (Sign, usize) {
 impl Lexeme {
     /// Characters of a bare word as it is meant: the backslashes in front of them do not count, so that a word and its normal form,
     /// which has more of them, are equally long. None for other signs: quoted texts have bounds of their own.
-    pub(super) fn chars(&self) -> usize {
+    pub(crate) fn chars(&self) -> usize {
         let Sign::Word { parts, .. } = &self.sign else { return 0 };
         let length = |part: &PatternPart| if let PatternPart::Text(text) = part { text.chars().count() } else { 1 };
         parts.iter().map(length).sum()
     }
 
     /// The word, if it is bare and has neither escape nor wildcard.
-    pub(super) fn plain_word(&self) -> Option<&str> {
+    pub(crate) fn plain_word(&self) -> Option<&str> {
         match &self.sign {
             Sign::Word { parts, plain: true } => match parts.as_slice() {
                 [PatternPart::Text(text)] => Some(text),
@@ -172,28 +172,28 @@ impl Lexeme {
     }
 
     /// Whether it is this bare word, in any case.
-    pub(super) fn is(&self, word: &str) -> bool {
+    pub(crate) fn is(&self, word: &str) -> bool {
         self.plain_word().is_some_and(|w| w.eq_ignore_ascii_case(word))
     }
 
     /// Whether it is a bare word that joins terms.
-    pub(super) fn is_operator(&self) -> bool {
+    pub(crate) fn is_operator(&self) -> bool {
         self.plain_word().is_some_and(|w| w == "in" || OPERATORS[..3].iter().any(|o| w.eq_ignore_ascii_case(o)))
     }
 
     /// Whether it is a bare word that must be quoted.
-    pub(super) fn is_reserved(&self) -> bool {
+    pub(crate) fn is_reserved(&self) -> bool {
         self.plain_word().is_some_and(|w| RESERVED.iter().any(|r| w.eq_ignore_ascii_case(r)))
     }
 }
 
 /// The error for a fault at a byte of the text.
-pub(super) fn error(text: &str, byte: usize, fault: SearchFault) -> Error {
-    Error::Search { fault, at: place(text, byte) }
+pub fn error(text: &str, byte: usize, fault: SearchFault) -> Error {
+    Error::Fault { fault, at: place(text, byte) }
 }
 
 /// Line and column of a byte.
-pub(super) fn place(text: &str, byte: usize) -> Position {
+pub(crate) fn place(text: &str, byte: usize) -> Position {
     let before = &text[..byte];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line = before.bytes().filter(|&b| b == b'\n').count() as u64 + 1;
@@ -201,7 +201,7 @@ pub(super) fn place(text: &str, byte: usize) -> Position {
 }
 
 /// `text` in quotes.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -215,7 +215,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// `text` as a part of a bare word.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if ends_word(c) || matches!(c, '\\' | '#' | WILDCARD_ANY | WILDCARD_ONE) {
@@ -227,22 +227,22 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// A word as it is best written: bare where that is safe.
-pub(super) fn spelled_word(text: &str) -> String {
+pub(crate) fn spelled_word(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().is_some_and(|c| c.is_alphanumeric() || c == '_');
     let safe = first && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '@'));
     let words = RESERVED.iter().chain(&OPERATORS).chain(&STATEMENTS).chain(&["group"]);
     let taken = words.copied().any(|w| text.eq_ignore_ascii_case(w));
-    let short = text.chars().count() <= super::MAX_TERM_CHARS;
+    let short = text.chars().count() <= crate::MAX_TERM_CHARS;
     if safe && short && !taken { text.to_owned() } else { quoted(text) }
 }
 
 /// A field name as it is best written.
-pub(super) fn spelled_field(name: &str) -> String {
-    match name.strip_prefix(super::TAG_PREFIX) {
-        Some(tag) if !tag.is_empty() => format!("{}{}", super::TAG_PREFIX, spelled_word(tag)),
+pub(crate) fn spelled_field(name: &str) -> String {
+    match name.strip_prefix(crate::TAG_PREFIX) {
+        Some(tag) if !tag.is_empty() => format!("{}{}", crate::TAG_PREFIX, spelled_word(tag)),
         // In quotes it is neither the short form of `__source__` nor the beginning of a tag.
-        _ if name == super::SOURCE_SHORT || name == super::TAG => quoted(name),
+        _ if name == crate::SOURCE_SHORT || name == crate::TAG => quoted(name),
         _ => spelled_word(name),
     }
 }
