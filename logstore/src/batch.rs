@@ -30,7 +30,8 @@ pub(crate) struct BatchBuilder {
     text_payload: bool,
     seq: Int64Builder,
     received: TimestampMicrosecondBuilder,
-    columns: Vec<ColumnBuilder>,
+    /// One for each lifted column; `None` for one that nobody wants.
+    columns: Vec<Option<ColumnBuilder>>,
     payload: BinaryBuilder,
     slots: Vec<Option<Slot>>,
     rows: usize,
@@ -38,18 +39,21 @@ pub(crate) struct BatchBuilder {
 }
 
 impl BatchBuilder {
+    /// Of all columns.
     pub(crate) fn new(layout: &Layout, store: Store) -> Self {
-        let columns = layout
-            .columns
-            .iter()
-            .map(|c| match c.kind {
-                Kind::Text => ColumnBuilder::Text(BinaryBuilder::new()),
-                Kind::Integer => ColumnBuilder::Integer(Int64Builder::new()),
-                Kind::Timestamp => ColumnBuilder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            })
-            .collect();
+        Self::of(layout, store, &|_| true)
+    }
+
+    /// Of the lifted columns that are wanted, by name. Number, arrival and payload are always there.
+    pub(crate) fn of(layout: &Layout, store: Store, wanted: &dyn Fn(&str) -> bool) -> Self {
+        let builder = |kind| match kind {
+            Kind::Text => ColumnBuilder::Text(BinaryBuilder::new()),
+            Kind::Integer => ColumnBuilder::Integer(Int64Builder::new()),
+            Kind::Timestamp => ColumnBuilder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+        };
+        let columns = layout.columns.iter().map(|c| wanted(&c.name).then(|| builder(c.kind))).collect();
         Self {
-            schema: layout.schema(store),
+            schema: layout.schema_of(store, wanted),
             text_payload: store.text_payload(),
             seq: Int64Builder::new(),
             received: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
@@ -83,6 +87,7 @@ impl BatchBuilder {
             *place = Some(slot);
         }
         for (builder, slot) in self.columns.iter_mut().zip(&self.slots) {
+            let Some(builder) = builder else { continue };
             let bytes = slot.and_then(|s| view.bytes(s));
             match builder {
                 ColumnBuilder::Text(b) => b.append_option(bytes),
@@ -103,7 +108,7 @@ impl BatchBuilder {
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len() + 3);
         arrays.push(Arc::new(self.seq.finish()));
         arrays.push(Arc::new(self.received.finish()));
-        for builder in &mut self.columns {
+        for builder in self.columns.iter_mut().flatten() {
             arrays.push(match builder {
                 ColumnBuilder::Text(b) => Arc::new(StringArray::try_from_binary(take(b))?),
                 ColumnBuilder::Integer(b) => Arc::new(b.finish()),

@@ -54,6 +54,13 @@ pub(crate) struct Part {
     pub(crate) bytes: u32,
 }
 
+impl Part {
+    /// Sequence number behind its last row.
+    pub(crate) fn end(self) -> u64 {
+        self.first_seq.saturating_add(u64::from(self.rows))
+    }
+}
+
 /// A checked frame header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {

@@ -148,8 +148,14 @@ impl Layout {
     /// The Arrow schema of a store: `it_seq`, `it_received`, the columns, the payload.
     #[must_use]
     pub fn schema(&self, store: Store) -> SchemaRef {
+        self.schema_of(store, &|_| true)
+    }
+
+    /// The same without the lifted columns that are not wanted.
+    #[must_use]
+    pub fn schema_of(&self, store: Store, wanted: &dyn Fn(&str) -> bool) -> SchemaRef {
         let mut fields = vec![Field::new(SEQ, DataType::Int64, false), Field::new(RECEIVED, timestamp(), false)];
-        for column in &self.columns {
+        for column in self.columns.iter().filter(|column| wanted(&column.name)) {
             let kind = match column.kind {
                 Kind::Text => DataType::Utf8,
                 Kind::Integer => DataType::Int64,

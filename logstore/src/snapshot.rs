@@ -206,24 +206,37 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Corrupt`] when a row of the log is not valid, [`Error::Arrow`].
     pub fn tail(&self, store: Store) -> Result<Vec<RecordBatch>, Error> {
-        self.tail_batches(store, 0, usize::MAX)
+        self.tail_of(store, 0, usize::MAX, &|_| true)
     }
 
-    fn tail_rows(&self, store: Store) -> impl Iterator<Item = (i64, Option<(u64, &[u8])>)> {
-        let from = self.tail_from(store);
+    /// Rows of the tail from `from_seq` on. Frames before it are passed over as a whole: who reads page by page would otherwise
+    /// read the lengths of all rows for each page.
+    fn tail_rows(&self, store: Store, from_seq: u64) -> impl Iterator<Item = (i64, Option<(u64, &[u8])>)> {
+        let from = self.tail_from(store).max(from_seq);
         self.images
             .iter()
             .flat_map(|i| &i.frames)
+            .filter(move |f| f.header.parts[store.place()].end() > from)
             .flat_map(move |f| f.rows(store).map(|row| (f.header.now_us, row)))
             .filter(move |(_, row)| row.is_none_or(|(seq, _)| seq >= from))
     }
 
-    fn tail_batches(&self, store: Store, from_seq: u64, limit: usize) -> Result<Vec<RecordBatch>, Error> {
+    /// Up to `limit` rows from `from_seq` on that are in no segment yet, with the lifted columns that are wanted, by name; their
+    /// schema is [`Layout::schema_of`]. Making a column costs as much as copying its values, so ask for no more than is read.
+    ///
+    /// # Errors
+    /// As [`Snapshot::tail`].
+    pub fn tail_of(
+        &self,
+        store: Store,
+        from_seq: u64,
+        limit: usize,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<RecordBatch>, Error> {
         let path = wal::path(&self.dir, self.images.last().map_or(0, |i| i.generation));
-        let mut builder = BatchBuilder::new(self.layout(), store);
+        let mut builder = BatchBuilder::of(self.layout(), store, wanted);
         let mut batches = Vec::new();
-        let wanted = |row: &Option<(u64, &[u8])>| row.is_none_or(|(seq, _)| seq >= from_seq);
-        for (index, (now_us, row)) in self.tail_rows(store).filter(|(_, r)| wanted(r)).take(limit).enumerate() {
+        for (index, (now_us, row)) in self.tail_rows(store, from_seq).take(limit).enumerate() {
             let (seq, row) = row.ok_or_else(|| Error::corrupt(&path, 0, "a frame has rows that do not fit it"))?;
             if builder.is_full() {
                 batches.push(builder.finish()?);
@@ -256,7 +269,7 @@ impl Snapshot {
             left -= read.iter().map(RecordBatch::num_rows).sum::<usize>().min(left);
             batches.extend(read);
         }
-        batches.extend(self.tail_batches(store, from_seq, left)?);
+        batches.extend(self.tail_of(store, from_seq, left, &|_| true)?);
         Ok(batches)
     }
 
@@ -279,7 +292,7 @@ impl Snapshot {
         let Some(key) = layout.key else { return Ok(None) };
         let Some(column) = layout.columns.get(usize::from(key)) else { return Ok(None) };
         let has_id = |row: &[u8]| crate::row::RowRef::parse(row).is_ok_and(|r| r.column(key) == Some(id.as_bytes()));
-        let in_tail = self.tail_rows(store).filter_map(|(_, row)| row).filter(|(_, row)| has_id(row)).last();
+        let in_tail = self.tail_rows(store, 0).filter_map(|(_, row)| row).filter(|(_, row)| has_id(row)).last();
         let mut seq = in_tail.map(|(seq, _)| seq);
         for segment in self.segments(store).iter().rev() {
             if seq.is_some() {

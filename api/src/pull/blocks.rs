@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::datatypes::Int64Type;
 use innertrail_logstore::index::rows_in_ranges;
 use innertrail_logstore::{Error, SEQ, Store};
 
@@ -145,32 +145,18 @@ impl Run {
 /// Records from the first of `range` on, from one segment or from the tail.
 fn piece(view: &View, store: Store, range: Range<u64>) -> Result<Vec<RecordBatch>, Error> {
     let snapshot = &view.snapshot;
-    let schema = wanted(&snapshot.schema(store), store);
+    let wanted = |name: &str| fields::is_wanted(store, name);
     let segments = snapshot.segments(store);
     match segments.get(segments.partition_point(|segment| segment.end() <= range.start)) {
         Some(segment) => {
             let rows = range.start - segment.first_seq..range.end.min(segment.end()) - segment.first_seq;
-            rows_in_ranges(segment, &schema, &[rows])
+            rows_in_ranges(segment, &snapshot.layout().schema_of(store, &wanted), &[rows])
         }
         None => {
             let limit = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-            let batches = snapshot.scan_batches(store, range.start, limit)?;
-            batches.iter().map(|batch| project(batch, &schema)).collect()
+            snapshot.tail_of(store, range.start, limit, &wanted)
         }
     }
-}
-
-fn wanted(schema: &SchemaRef, store: Store) -> SchemaRef {
-    let places: Vec<usize> =
-        (0..schema.fields().len()).filter(|at| fields::is_wanted(store, schema.field(*at).name())).collect();
-    // Places of the schema itself are always in it.
-    schema.project(&places).map_or_else(|_| Arc::clone(schema), Arc::new)
-}
-
-fn project(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Error> {
-    let places: Result<Vec<usize>, _> =
-        schema.fields().iter().map(|field| batch.schema().index_of(field.name())).collect();
-    Ok(batch.project(&places?)?)
 }
 
 /// Refuses a batch whose numbers are not dense from `first` on.

@@ -65,6 +65,30 @@ fn a_scan_crosses_segments_and_tail() {
     assert_eq!(snapshot.find_by_key(Store::Log, "").unwrap(), None);
 }
 
+/// Who reads page by page asks for a part of the tail and a few columns of it: what comes is what a scan has there, and no more.
+#[test]
+fn a_part_of_the_tail_is_what_a_scan_has_there() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("d");
+    let mut writer = open(&dir);
+    for n in 0..10 {
+        writer.commit(events([2 * n, 2 * n + 1]), NOW + n as i64).unwrap();
+    }
+    let snapshot = Snapshot::open(&dir).unwrap();
+    let schema = snapshot.schema(Store::Log);
+    let lifted = schema.field(3).name().as_str();
+    let wanted = |name: &str| name == lifted;
+    let kept = [0, 1, 3, schema.fields().len() - 1];
+    for from in 0..=20 {
+        for limit in [0, 1, 5, 100] {
+            let all = snapshot.scan_batches(Store::Log, from, limit).unwrap();
+            let all: Vec<_> = all.iter().map(|batch| batch.project(&kept).unwrap()).collect();
+            assert_eq!(snapshot.tail_of(Store::Log, from, limit, &wanted).unwrap(), all, "from {from}, limit {limit}");
+        }
+    }
+    assert_eq!(snapshot.tail_of(Store::Log, 0, 1, &|_| false).unwrap()[0].num_columns(), 3);
+}
+
 #[test]
 fn a_segment_never_spans_two_days() {
     let parent = tempfile::tempdir().unwrap();
