@@ -1,7 +1,9 @@
 //! What this library asks of the process it is in: facts for metadata, a longer retention, entries in the journal.
 //! It must never ask for anything that changes a record.
 
+use innertrail_charts::Pack;
 use innertrail_logstore::Layout;
+use serde_json::Value;
 
 use crate::attempts::Told;
 use crate::{ApiError, Call};
@@ -40,4 +42,10 @@ pub trait Host: Send + Sync {
 
     /// Enters refused writes in the journal. It may not block, and may be late: the attempt itself changed nothing.
     fn refused(&self, told: Told);
+
+    /// The dashboards, each as Log Service gives one, with words such as `$logstore` in place of names: by default those that
+    /// are built in.
+    fn dashboards(&self) -> Vec<Value> {
+        innertrail_charts::builtin().iter().map(Pack::log_service).collect()
+    }
 }

@@ -8,6 +8,7 @@ mod accounting;
 pub mod agents;
 mod allocator;
 mod api;
+mod charts;
 pub mod cli;
 pub mod clock;
 pub mod config;

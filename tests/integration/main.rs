@@ -6,6 +6,7 @@
 mod agents;
 mod alerts;
 mod api;
+mod charts;
 mod cloud;
 mod component;
 mod crash;

@@ -2,9 +2,11 @@
 //! Nobody can make, change or delete one, and it must never say of an alert that something watches it: innertrail shows its
 //! definition and runs none.
 //!
-//! They are data (`kept/*.json`), in the form in which clients read them, with a version a file. A value that is a word with a
-//! dollar sign before it stands for a name of this Logstore.
+//! They are data: dashboards are chart packs and what users copied of them, which the host knows; the others are `kept/*.json`, in the
+//! form in which clients read them, with a version a file. A value that is a word with a dollar sign before it stands for a name
+//! of this Logstore.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use innertrail_logstore::Store;
@@ -31,28 +33,26 @@ pub(crate) enum Kept {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    /// Grows with each change of the file; an attribute of its dashboards.
+    /// Grows with each change of the file.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test holds it against the content"))]
     version: u32,
     entries: Vec<Value>,
 }
 
 /// The files' content, as it is in the repository.
-const TEXTS: [&str; 3] = [
-    include_str!("../../kept/dashboards.json"),
-    include_str!("../../kept/savedsearches.json"),
-    include_str!("../../kept/alerts.json"),
-];
+const TEXTS: [&str; 2] = [include_str!("../../kept/savedsearches.json"), include_str!("../../kept/alerts.json")];
 
-static FILES: LazyLock<[File; 3]> =
+static FILES: LazyLock<[File; 2]> =
     LazyLock::new(|| TEXTS.map(|text| serde_json::from_str(text).expect("the file is built in, and a test reads it")));
 
 impl Kept {
-    fn file(self) -> &'static File {
-        let [dashboards, searches, alerts] = &*FILES;
+    /// What there is, before names are filled in.
+    fn entries(self, router: &Router) -> Cow<'static, [Value]> {
+        let [searches, alerts] = &*FILES;
         match self {
-            Self::Dashboards => dashboards,
-            Self::SavedSearches => searches,
-            Self::Jobs => alerts,
+            Self::Dashboards => router.host().dashboards().into(),
+            Self::SavedSearches => (&*searches.entries).into(),
+            Self::Jobs => (&*alerts.entries).into(),
         }
     }
 
@@ -84,7 +84,8 @@ pub(crate) fn kept(router: &Router, call: &Call, kept: Kept, rest: &[String]) ->
     match rest {
         [] => list(router, call, kept),
         [name] => {
-            let entry = kept.file().entries.iter().find(|entry| kept.name(entry) == name);
+            let entries = kept.entries(router);
+            let entry = entries.iter().find(|entry| kept.name(entry) == name);
             Answer::json(&filled(router, &router.host().facts()?, kept, entry.ok_or_else(|| kept.missing(name))?))
         }
         _ => Err(not_supported("this path")),
@@ -95,7 +96,8 @@ fn list(router: &Router, call: &Call, kept: Kept) -> Result<Answer, ApiError> {
     let wanted = call.parameters.given(kept.name_keys().1).unwrap_or_default();
     let other = kept == Kept::Jobs && call.parameters.given("jobType").is_some_and(|kind| kind != ALERT);
     let fits = |entry: &&Value| !other && kept.name(entry).contains(wanted);
-    let all: Vec<&Value> = kept.file().entries.iter().filter(fits).collect();
+    let entries = kept.entries(router);
+    let all: Vec<&Value> = entries.iter().filter(fits).collect();
     let total = all.len();
     let found = page(call, all)?;
     let count = found.len();
@@ -137,16 +139,8 @@ fn filled(router: &Router, facts: &Facts, kept: Kept, entry: &Value) -> Value {
         })
     });
     let made = seconds(facts.created_us);
-    if let Some(members) = entry.as_object_mut() {
-        match kept {
-            Kept::Dashboards => {
-                members.insert("attribute".to_owned(), json!({"version": kept.file().version.to_string()}));
-            }
-            Kept::Jobs => {
-                members.extend(["createTime", "lastModifiedTime"].map(|name| (name.to_owned(), made.into())));
-            }
-            Kept::SavedSearches => {}
-        }
+    if let Some(members) = entry.as_object_mut().filter(|_| kept == Kept::Jobs) {
+        members.extend(["createTime", "lastModifiedTime"].map(|name| (name.to_owned(), made.into())));
     }
     entry
 }

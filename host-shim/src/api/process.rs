@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use innertrail_api::attempts::{Attempt, Sum, Told};
 use innertrail_api::groups::{GroupChange, Listener};
 use innertrail_api::{ApiError, Call, Facts, Host, Names};
+use innertrail_charts::{Pack, Shelf};
 use innertrail_logstore::Snapshot;
 use serde_json::{Value, json};
 
@@ -97,6 +98,12 @@ impl Host for Process {
     fn refused(&self, told: Told) {
         // A pipeline that has ended takes none; the metric counted it.
         let _taken = (self.post)(Asked::Enter(entry(&told)));
+    }
+
+    fn dashboards(&self) -> Vec<Value> {
+        // What cannot be read is what `innertrail charts list` names; what is built in is always there.
+        let shelf = crate::charts::shelf(&self.dir).unwrap_or_else(|_| Shelf::of(&[], &[]));
+        shelf.all().map(Pack::log_service).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod agents;
 mod alerts;
+mod charts;
 mod cloud;
 mod keys;
 mod lifecycle;
@@ -23,6 +24,7 @@ pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
 pub use alerts::{
     AlertsBacktestArgs, AlertsCommand, AlertsExplainArgs, AlertsListArgs, AlertsTestArgs, Moment, RulesArg,
 };
+pub use charts::{ChartsCommand, ChartsCopyArgs, ChartsExportArgs, ChartsForm, ChartsListArgs, ChartsUpdateArgs};
 pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs, Service};
 pub use keys::{KeyRole, KeysAddArgs, KeysCommand, KeysListArgs, KeysRevokeArgs};
 pub use lifecycle::{
@@ -174,6 +176,9 @@ pub enum Command {
     /// Alert rules: list them, test them, hold them against an event, or against what the Logstore holds
     #[command(subcommand)]
     Alerts(AlertsCommand),
+    /// Chart packs: list them, copy one to change it, update them, export them for Grafana
+    #[command(subcommand)]
+    Charts(ChartsCommand),
     /// Print the JSON Schema of the configuration file
     Schema,
     /// Print the completions of a shell

@@ -5,6 +5,7 @@
 mod agent_config;
 mod alerts;
 pub mod args;
+mod charts;
 mod check;
 mod checkpoint;
 mod disable;
@@ -122,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Tap(args) => tap::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Alerts(command) => alerts::run(&command, &log),
+        Command::Charts(command) => charts::run(&command),
         Command::Schema => print(&Config::json_schema()),
         Command::Completions(args) => completions(&args),
     };
