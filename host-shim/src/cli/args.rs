@@ -21,7 +21,8 @@ use crate::gate::Dialect;
 
 pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
 pub use alerts::{
-    AlertsBacktestArgs, AlertsCommand, AlertsExplainArgs, AlertsListArgs, AlertsTestArgs, Moment, RulesArg,
+    AlertsBacktestArgs, AlertsCommand, AlertsExplainArgs, AlertsFiredArgs, AlertsListArgs, AlertsTestArgs, Moment,
+    RulesArg,
 };
 pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs, Service};
 pub use keys::{KeyRole, KeysAddArgs, KeysCommand, KeysListArgs, KeysRevokeArgs};

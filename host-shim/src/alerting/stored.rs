@@ -5,10 +5,10 @@ use innertrail_logstore::{Layout, StoredRow, Value};
 use innertrail_plugin::event::columns::{ALL, COLUMNS, Column};
 
 /// Where the columns stand in a layout, by their numbers.
-pub(super) struct Places(Vec<Option<u8>>);
+pub(crate) struct Places(Vec<Option<u8>>);
 
 impl Places {
-    pub(super) fn new(layout: &Layout) -> Self {
+    pub(crate) fn new(layout: &Layout) -> Self {
         let place = |column: &Column| {
             let name = COLUMNS[*column as usize].name;
             layout.position(name).and_then(|place| u8::try_from(place).ok())
@@ -18,13 +18,13 @@ impl Places {
 }
 
 /// A row with its columns.
-pub(super) struct Row<'a> {
-    pub(super) places: &'a Places,
-    pub(super) row: &'a StoredRow,
+pub(crate) struct Row<'a> {
+    pub(crate) places: &'a Places,
+    pub(crate) row: &'a StoredRow,
 }
 
 impl Row<'_> {
-    pub(super) fn record(&self, store: Store) -> Record<'_> {
+    pub(crate) fn record(&self, store: Store) -> Record<'_> {
         Record::new(store, self, self.row.payload())
     }
 }
