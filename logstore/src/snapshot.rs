@@ -209,11 +209,18 @@ impl Snapshot {
         self.tail_batches(store, 0, usize::MAX)
     }
 
-    fn tail_rows(&self, store: Store) -> impl Iterator<Item = (i64, Option<(u64, &[u8])>)> {
-        let from = self.tail_from(store);
+    /// Rows of the tail from a sequence number on, with the time of their frame; `None` in place of a row that does not fit.
+    /// Frames before it are passed over whole: a page of a long tail must not cost a walk over all of it.
+    pub(crate) fn tail_rows(&self, store: Store, from_seq: u64) -> impl Iterator<Item = (i64, Option<(u64, &[u8])>)> {
+        let from = self.tail_from(store).max(from_seq);
+        let ends_before = move |f: &&Arc<Frame>| {
+            let part = f.header.parts[store.place()];
+            part.first_seq.saturating_add(u64::from(part.rows)) <= from
+        };
         self.images
             .iter()
             .flat_map(|i| &i.frames)
+            .filter(move |f| !ends_before(f))
             .flat_map(move |f| f.rows(store).map(|row| (f.header.now_us, row)))
             .filter(move |(_, row)| row.is_none_or(|(seq, _)| seq >= from))
     }
@@ -222,8 +229,7 @@ impl Snapshot {
         let path = wal::path(&self.dir, self.images.last().map_or(0, |i| i.generation));
         let mut builder = BatchBuilder::new(self.layout(), store);
         let mut batches = Vec::new();
-        let wanted = |row: &Option<(u64, &[u8])>| row.is_none_or(|(seq, _)| seq >= from_seq);
-        for (index, (now_us, row)) in self.tail_rows(store).filter(|(_, r)| wanted(r)).take(limit).enumerate() {
+        for (index, (now_us, row)) in self.tail_rows(store, from_seq).take(limit).enumerate() {
             let (seq, row) = row.ok_or_else(|| Error::corrupt(&path, 0, "a frame has rows that do not fit it"))?;
             if builder.is_full() {
                 batches.push(builder.finish()?);
@@ -279,7 +285,7 @@ impl Snapshot {
         let Some(key) = layout.key else { return Ok(None) };
         let Some(column) = layout.columns.get(usize::from(key)) else { return Ok(None) };
         let has_id = |row: &[u8]| crate::row::RowRef::parse(row).is_ok_and(|r| r.column(key) == Some(id.as_bytes()));
-        let in_tail = self.tail_rows(store).filter_map(|(_, row)| row).filter(|(_, row)| has_id(row)).last();
+        let in_tail = self.tail_rows(store, 0).filter_map(|(_, row)| row).filter(|(_, row)| has_id(row)).last();
         let mut seq = in_tail.map(|(seq, _)| seq);
         for segment in self.segments(store).iter().rev() {
             if seq.is_some() {

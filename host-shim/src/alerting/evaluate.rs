@@ -9,15 +9,15 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use innertrail_alerts::{Engine, Store as RuleStore};
+use innertrail_alerts::{Engine, Record, Store as RuleStore};
 use innertrail_logstore::Store;
-use innertrail_logstore::consumer::{ConsumerError, Cursor, Page, Reader, ReaderOptions};
+use innertrail_logstore::consumer::{ConsumerError, Reader, ReaderOptions};
 
 use super::entry::{self, Out};
 use super::keep::Kept;
 use super::note::{Note, Said};
 use super::shared::{Delivered, Mail, Post, Shared};
-use super::stored::{Places, Row};
+use super::stored::{InPlace, Places, Row};
 use crate::clock;
 use crate::journal::{Entry, Kind};
 use crate::sink::watch::Weight;
@@ -58,6 +58,14 @@ pub(super) struct Evaluator {
     noted: Option<(Instant, Said)>,
     /// From this entry of the journal on there is what was entered since it was written down what is remembered.
     learn: u64,
+}
+
+/// What fired on a page.
+#[derive(Default)]
+struct Fired {
+    new: Vec<Out>,
+    /// What the journal has already.
+    known: Vec<Out>,
 }
 
 /// Why a turn ended early.
@@ -125,12 +133,13 @@ impl Evaluator {
         let mut options = ReaderOptions::default();
         options.notify = Some(self.shared.notify.clone());
         let mut reader = Reader::open(&self.shared.dir, options)?;
+        let places = Places::new(reader.snapshot().layout());
         loop {
             if self.shared.stopped() {
                 return Ok(());
             }
             let finishing = self.shared.finishing();
-            let all = self.turn(&mut reader)?;
+            let all = self.turn(&mut reader, &places)?;
             self.keep_if_due()?;
             self.note_if_due();
             if all && finishing {
@@ -152,10 +161,17 @@ impl Evaluator {
     }
 
     /// What there is of both stores, within bounds; whether that was all.
-    fn turn(&mut self, reader: &mut Reader) -> Result<bool, Trouble> {
+    fn turn(&mut self, reader: &mut Reader, places: &Places) -> Result<bool, Trouble> {
         let mut all = true;
         for store in [Store::Log, Store::Journal] {
-            all &= self.pages(reader, store)?;
+            let mut at_end = false;
+            for _ in 0..PAGES {
+                if at_end || self.shared.stopped() {
+                    break;
+                }
+                at_end = self.page(reader, places, store)?;
+            }
+            all &= at_end;
         }
         let behind = |store: Store, at: u64| reader.end(store).seq().saturating_sub(at);
         let behind = behind(Store::Log, self.log) + behind(Store::Journal, self.journal);
@@ -163,33 +179,39 @@ impl Evaluator {
         Ok(all && behind == 0)
     }
 
-    /// Some pages of a store; whether it has no more.
-    fn pages(&mut self, reader: &mut Reader, store: Store) -> Result<bool, Trouble> {
-        for _ in 0..PAGES {
-            if self.shared.stopped() {
-                return Ok(false);
+    /// A page of a store through the rules; whether that was all of it.
+    fn page(&mut self, reader: &mut Reader, places: &Places, store: Store) -> Result<bool, Trouble> {
+        let at = if store == Store::Log { self.log } else { self.journal };
+        let cursor = reader.begin(store).at(at);
+        let rules = if store == Store::Journal { RuleStore::Journal } else { RuleStore::Log };
+        let mut fired = Fired::default();
+        let (next, at_end) = match reader.tail(cursor, PAGE.0) {
+            Ok(Some(page)) => {
+                for row in &page.rows {
+                    self.look(row.seq, row.received_us, &InPlace { places, row }.record(rules), &mut fired);
+                }
+                (page.next.seq(), page.at_end)
             }
-            let page = self.pull(reader, store)?;
-            let (at_end, next) = (page.at_end || page.rows.is_empty(), page.next.seq());
-            self.take(reader, store, &page)?;
-            self.moved(store, next);
-            if at_end {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn pull(&mut self, reader: &mut Reader, store: Store) -> Result<Page, Trouble> {
-        loop {
-            let at = if store == Store::Log { self.log } else { self.journal };
-            let cursor: Cursor = reader.begin(store).at(at);
-            match reader.pull(cursor, PAGE.0, PAGE.1) {
-                Ok(page) => return Ok(page),
-                Err(ConsumerError::Expired { first_kept, .. }) => self.missed(store, at, first_kept)?,
+            Ok(None) => match reader.pull(cursor, PAGE.0, PAGE.1) {
+                Ok(page) => {
+                    for row in &page.rows {
+                        self.look(row.seq, row.received_us, &Row { places, row }.record(rules), &mut fired);
+                    }
+                    (page.next.seq(), page.at_end || page.rows.is_empty())
+                }
+                Err(ConsumerError::Expired { first_kept, .. }) => {
+                    return self.missed(store, at, first_kept).map(|()| false);
+                }
                 Err(error) => return Err(error.into()),
+            },
+            Err(ConsumerError::Expired { first_kept, .. }) => {
+                return self.missed(store, at, first_kept).map(|()| false);
             }
-        }
+            Err(error) => return Err(error.into()),
+        };
+        self.send(fired)?;
+        self.moved(store, next);
+        Ok(at_end)
     }
 
     /// Retention was faster. The journal has it before the position passes it.
@@ -222,28 +244,23 @@ impl Evaluator {
         }
     }
 
-    /// A page through the rules.
-    fn take(&mut self, reader: &Reader, store: Store, page: &Page) -> Result<(), Trouble> {
-        if page.rows.is_empty() {
-            return Ok(());
+    /// A record through the rules.
+    fn look(&mut self, seq: u64, received_us: i64, record: &Record<'_>, to: &mut Fired) {
+        for firing in self.engine.take(seq, received_us, record) {
+            let title = self.shared.set.find(&firing.rule).map_or("", |rule| rule.title.as_str());
+            let fired = entry::fired(&firing, title, clock::now_us());
+            if self.entered.contains(&fired.alert) { to.known.push(fired) } else { to.new.push(fired) }
         }
-        let rules = if store == Store::Journal { RuleStore::Journal } else { RuleStore::Log };
-        let places = Places::new(reader.snapshot().layout());
-        let (mut out, mut known, now_us) = (Vec::new(), Vec::new(), clock::now_us());
-        for row in &page.rows {
-            let stored = Row { places: &places, row };
-            for firing in self.engine.take(row.seq, row.received_us, &stored.record(rules)) {
-                let title = self.shared.set.find(&firing.rule).map_or("", |rule| rule.title.as_str());
-                let fired = entry::fired(&firing, title, now_us);
-                if self.entered.contains(&fired.alert) { known.push(fired) } else { out.push(fired) }
-            }
-        }
+    }
+
+    /// Hands over what fired.
+    fn send(&mut self, fired: Fired) -> Result<(), Trouble> {
         // They were entered, but counted in no state that was kept.
-        self.shared.count(&known);
-        if out.is_empty() {
+        self.shared.count(&fired.known);
+        if fired.new.is_empty() {
             return Ok(());
         }
-        self.mail.push_back(Mail::send(&self.post, out));
+        self.mail.push_back(Mail::send(&self.post, fired.new));
         self.collect();
         while self.mail.iter().map(|mail| mail.out.len()).sum::<usize>() > MOST_OUT {
             self.wait_for_first()?;
