@@ -140,11 +140,16 @@ impl Asker {
             state.telling = Some(state.telling.unwrap_or(state.journal));
         }
         let mut mail = Mail::send(&self.post, out);
-        let delivered = mail.wait(&self.shared, STOP) == Delivered::All;
-        if delivered {
-            self.shared.count(&mail.out);
+        loop {
+            match mail.wait(&self.shared, STOP) {
+                Delivered::Waiting => {}
+                Delivered::All => {
+                    self.shared.count(&mail.out);
+                    return true;
+                }
+                Delivered::Lost | Delivered::Stopped => return false,
+            }
         }
-        delivered
     }
 
     /// Takes over what an earlier try brought into the journal, though nobody said so. `false`: that cannot be told now.

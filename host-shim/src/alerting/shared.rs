@@ -23,6 +23,9 @@ use crate::sink::watch::{Weight, Word};
 /// How often it is looked at whether to stop while the journal is waited for.
 const NAP: Duration = Duration::from_millis(20);
 
+/// After so long somebody who waits for the journal says so.
+const WHILE: Duration = Duration::from_secs(5);
+
 /// Hands something to keep to the thread that commits; `false` when that is gone.
 pub(super) type Post = Box<dyn Fn(Parked) -> bool + Send>;
 
@@ -90,7 +93,7 @@ impl Shared {
     /// Counts entries that are durable.
     pub(super) fn count(&self, out: &[Out]) {
         let mut state = self.lock();
-        for out in out {
+        for out in out.iter().filter(|out| !out.alert.is_empty()) {
             match out.level {
                 None => state.counts.resolved += 1,
                 Some(level) => {
@@ -128,6 +131,8 @@ pub(super) enum Delivered {
     Lost,
     /// Told to stop before it was known.
     Stopped,
+    /// Nothing is known yet, after a good while: wait again.
+    Waiting,
 }
 
 impl Mail {
@@ -141,9 +146,9 @@ impl Mail {
         Self { out, answers, durable: 0 }
     }
 
-    /// Waits until all of them are durable, at most for `patience` once it is to stop.
+    /// Waits until all of them are durable, for a good while, and at most for `patience` once it is to stop.
     pub(super) fn wait(&mut self, shared: &Shared, patience: Duration) -> Delivered {
-        let mut told = None;
+        let (mut told, begun) = (None, Instant::now());
         while self.durable < self.out.len() {
             match self.answers.recv_timeout(NAP) {
                 Ok(()) => self.durable += 1,
@@ -154,6 +159,7 @@ impl Mail {
                         return Delivered::Stopped;
                     }
                 }
+                Err(RecvTimeoutError::Timeout) if begun.elapsed() >= WHILE => return Delivered::Waiting,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
