@@ -41,7 +41,7 @@ impl fmt::Display for Correlation {
 }
 
 /// Seconds as people write them.
-struct Span(u32);
+pub(crate) struct Span(pub(crate) u32);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,7 +125,7 @@ fn threshold(node: &Node, of_values: bool) -> Result<(u32, Option<(String, Field
 }
 
 /// Seconds of `90s`, `15m`, `2h` or `1d`.
-fn span(text: &str) -> Result<u32, String> {
+pub(crate) fn span(text: &str) -> Result<u32, String> {
     let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
     let unit = match unit {
         "s" => Some(1),

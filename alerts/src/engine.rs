@@ -10,7 +10,7 @@ use innertrail_plugin::event::columns::Column;
 use serde::Serialize;
 
 use crate::record::{Record, Store};
-use crate::rule::{Level, Rule, Search};
+use crate::rule::{self, Level, Rule, Search};
 use crate::set::RuleSet;
 use crate::track::{Bounds, RuleState, STATE_VERSION, State};
 
@@ -37,6 +37,8 @@ pub struct Firing {
     pub level: Level,
     /// Log Service's number for that.
     pub severity: u8,
+    /// The store that the record is in.
+    pub store: Store,
     /// Sequence number of the record in its store.
     pub seq: u64,
     /// Id of the event that fired, or that was the last one needed.
@@ -52,6 +54,27 @@ pub struct Firing {
     /// Of a correlation: what it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation: Option<Counted>,
+}
+
+impl Firing {
+    /// What it is told apart by, 16 hexadecimal digits: the same whenever the same records are looked at again.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let store = self.store.name();
+        match &self.correlation {
+            Some(counted) => {
+                let (key, interval) = (serde_json::json!(counted.key).to_string(), counted.interval.to_string());
+                alert_id(&["count", &self.rule, &key, &interval])
+            }
+            None if self.event_id.is_empty() => alert_id(&["record", &self.rule, store, &self.seq.to_string()]),
+            None => alert_id(&["event", &self.rule, store, &self.event_id]),
+        }
+    }
+}
+
+/// The id of an alert that is about these things.
+pub(crate) fn alert_id(parts: &[&str]) -> String {
+    rule::digest(&serde_json::json!(parts).to_string())
 }
 
 /// What a correlation fired for.
@@ -133,11 +156,15 @@ impl Engine {
         let mut firings = Vec::new();
         for at in self.set.matching(record) {
             let rule = &self.set.rules()[at];
-            if !rule.is_part {
+            // A base that somebody switched off is counted all the same.
+            if !rule.is_part && !rule.is_disabled {
                 firings.push(firing(rule, seq, record, None));
             }
             for correlation in self.set.counted_by(at) {
                 let rule = &self.set.rules()[*correlation];
+                if rule.is_disabled {
+                    continue;
+                }
                 let (Search::Several(counts), Some(state)) = (&rule.search, self.state.rules.get_mut(&rule.name))
                 else {
                     continue;
@@ -155,10 +182,7 @@ impl Engine {
 
     /// Whether the record is a new one of its store.
     fn moves_on(&mut self, store: Store, seq: u64) -> bool {
-        let name = match store {
-            Store::Log => "log",
-            Store::Journal => "journal",
-        };
+        let name = store.name();
         match self.state.next.get_mut(name) {
             Some(next) if seq < *next => false,
             Some(next) => {
@@ -180,6 +204,7 @@ fn firing(rule: &Rule, seq: u64, record: &Record<'_>, correlation: Option<Counte
         version: rule.version,
         level: rule.level,
         severity: rule.level.severity(),
+        store: record.store(),
         seq,
         event_id: text(Column::EventId),
         time: text(Column::EventTime),

@@ -49,6 +49,11 @@ impl Flaw {
         Self { at, message: message.into() }
     }
 
+    /// The same in another place.
+    pub(crate) fn with(self, at: Position) -> Self {
+        Self { at, ..self }
+    }
+
     pub(crate) fn of(self, file: &str) -> Fault {
         Fault { file: file.to_owned(), at: self.at, message: self.message }
     }

@@ -6,6 +6,7 @@ use std::cell::OnceCell;
 
 use innertrail_plugin::classify::parse_time;
 use innertrail_plugin::event::columns::Column;
+use serde::Serialize;
 use serde_json::Value as Json;
 
 /// The value of a column.
@@ -24,12 +25,24 @@ pub trait Columns {
 }
 
 /// Which store a record is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Store {
     /// The dedicated Logstore: operation logs.
     Log,
     /// The journal: what was done to the Logstore.
     Journal,
+}
+
+impl Store {
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Journal => "journal",
+        }
+    }
 }
 
 /// One record.

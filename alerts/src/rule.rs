@@ -3,7 +3,7 @@
 
 mod parse;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::correlation::Correlation;
 use crate::detect::Detection;
@@ -11,10 +11,10 @@ use crate::fault::Position;
 use crate::record::{Record, Store};
 use innertrail_plugin::event::columns::Column;
 
-pub(crate) use parse::{Document, documents};
+pub(crate) use parse::{About, Document, digest, documents, level, list};
 
 /// How grave a firing is: Sigma's levels, and Log Service's numbers for them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// 2, Log Service's report.
@@ -84,7 +84,7 @@ impl Service {
     /// Whether a record is one of these.
     pub(crate) fn covers(self, record: &Record<'_>) -> bool {
         match self {
-            Self::Innertrail => record.store() == Store::Journal,
+            Self::Innertrail => record.store() == Store::Journal && !is_alert(record),
             Self::Actiontrail => record.store() == Store::Log,
             Self::Oss => {
                 let is = |column| record.text(column).is_some_and(|product| product.eq_ignore_ascii_case("oss"));
@@ -92,6 +92,11 @@ impl Service {
             }
         }
     }
+}
+
+/// Whether an entry of the journal tells of an alert: a rule that fired on those would fire on itself for ever.
+fn is_alert(record: &Record<'_>) -> bool {
+    record.text(Column::EventName).is_some_and(|kind| kind.starts_with("alert_"))
 }
 
 /// What a rule looks for.
@@ -134,6 +139,8 @@ pub struct Rule {
     pub at: Position,
     /// Whether it is only a part of a correlation, and never fires by itself.
     pub is_part: bool,
+    /// Whether somebody switched it off: it fires nothing, and is counted all the same where a correlation asks for it.
+    pub is_disabled: bool,
     /// A digest of all that decides when it fires.
     pub fingerprint: String,
     pub(crate) search: Search,

@@ -13,6 +13,7 @@ use crate::fault::{Fault, Flaw, Position, did_you_mean, shown};
 use crate::pattern::fold;
 use crate::record::Record;
 use crate::rule::{self, Document, Rule, Search, Service};
+use crate::scheduled::Scheduled;
 
 /// The columns that rules are filed under: the first one that a rule needs.
 const FILED: [Column; 5] =
@@ -28,6 +29,8 @@ pub struct RuleSet {
     unfiled: Vec<usize>,
     /// For each rule the correlations that count it.
     counted_by: Vec<Vec<usize>>,
+    /// Rules that ask from time to time.
+    scheduled: Vec<Scheduled>,
 }
 
 /// A rule file: its name and its text.
@@ -38,15 +41,17 @@ impl RuleSet {
     /// broken too. `parameters`: values in the place of those that rules have by default.
     #[must_use]
     pub fn load(files: &[RuleFile<'_>], parameters: &BTreeMap<String, Vec<String>>) -> (Self, Vec<Fault>) {
-        let (mut documents, mut faults) = (Vec::new(), Vec::new());
+        let (mut documents, mut scheduled, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for (file, text) in files {
-            let (found, flaws) = rule::documents(file, text, parameters);
-            faults.extend(flaws.into_iter().map(|flaw| flaw.of(file)));
-            documents.extend(found);
+            let found = rule::documents(file, text, parameters);
+            faults.extend(found.flaws.into_iter().map(|flaw| flaw.of(file)));
+            documents.extend(found.rules);
+            scheduled.extend(found.scheduled);
         }
         faults.extend(unknown_parameters(&documents, parameters));
         let documents = unique(documents, &mut faults);
-        let set = Self::link(documents, &mut faults);
+        let mut set = Self::link(documents, &mut faults);
+        set.schedule(scheduled, &mut faults);
         faults.sort();
         (set, faults)
     }
@@ -80,6 +85,47 @@ impl RuleSet {
             set.file(at);
         }
         set
+    }
+
+    /// Takes in scheduled rules, the first of each name.
+    fn schedule(&mut self, scheduled: Vec<Scheduled>, faults: &mut Vec<Fault>) {
+        for rule in scheduled {
+            let twins = self.rules.iter().map(|r| (&r.name, &r.file, r.at));
+            let twins = twins.chain(self.scheduled.iter().map(|r| (&r.name, &r.file, r.at)));
+            let twin = twins.into_iter().find(|(name, ..)| **name == rule.name);
+            match twin {
+                Some((_, file, at)) => faults.push(already(&rule.name, file, at).with(rule.at).of(&rule.file)),
+                None => self.scheduled.push(rule),
+            }
+        }
+    }
+
+    /// Switches rules off, by name or id. Gives what is wrong with names that no rule has.
+    pub fn disable(&mut self, names: &[String]) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for name in names {
+            let is = |rule: &str, id: &str| rule == name || (!id.is_empty() && id == name);
+            let mut found = false;
+            for rule in self.rules.iter_mut().filter(|rule| is(&rule.name, &rule.id)) {
+                (rule.is_disabled, found) = (true, true);
+            }
+            for rule in self.scheduled.iter_mut().filter(|rule| is(&rule.name, &rule.id)) {
+                (rule.is_disabled, found) = (true, true);
+            }
+            if !found {
+                let known = self.rules.iter().map(|r| r.name.as_str());
+                let meant = did_you_mean(name, known.chain(self.scheduled.iter().map(|r| r.name.as_str())));
+                let message = format!("there is no rule {} to disable{meant}", shown(name));
+                faults.push(Flaw::new(Position::START, message).of("disable"));
+            }
+        }
+        faults
+    }
+
+    /// The rules that ask from time to time.
+    #[must_use]
+    pub fn scheduled(&self) -> &[Scheduled] {
+        &self.scheduled
     }
 
     fn file(&mut self, at: usize) {
@@ -214,14 +260,18 @@ fn unique(documents: Vec<Document>, faults: &mut Vec<Fault>) -> Vec<Document> {
         });
         match twin {
             Some(twin) => {
-                let first = format!("{}:{}", crate::fault::escaped(&twin.rule.file), twin.rule.at.line);
-                let message = format!("there is a rule {} already, in {first}", shown(&rule.name));
-                faults.push(Flaw::new(rule.at, message).of(&rule.file));
+                faults.push(already(&rule.name, &twin.rule.file, twin.rule.at).with(rule.at).of(&rule.file));
             }
             None => kept.push(document),
         }
     }
     kept
+}
+
+/// There is another rule of this name, in this place.
+fn already(name: &str, file: &str, at: Position) -> Flaw {
+    let first = format!("{}:{}", crate::fault::escaped(file), at.line);
+    Flaw::new(at, format!("there is a rule {} already, in {first}", shown(name)))
 }
 
 /// A parameter that no rule has is a slip, and would change nothing without a word.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use innertrail_alerts::{Bounds, Bundle, Engine, RuleSet, Sampler, explain, fixture};
+use innertrail_alerts::{Bounds, Bundle, Engine, Groups, RuleSet, Sampler, Table, explain, fixture};
 
 /// Events that a rule may be about.
 const EVENTS: [&str; 3] = [
@@ -24,6 +24,17 @@ pub fn rules(data: &[u8]) {
     for fault in &faults {
         assert!(fault.at.line >= 1 && fault.at.column >= 1 && fault.at.line <= lines + 1, "{fault}");
         assert!(!fault.to_string().chars().any(|c| c.is_control() && c != '\n'), "{fault:?}");
+    }
+    for rule in set.scheduled() {
+        let cells = ["1", "-3", "x", ""].map(|text| Some(text.to_owned())).to_vec();
+        let table =
+            Table { columns: ["n", "user", "q2.n", ""].map(str::to_owned).to_vec(), rows: vec![cells, Vec::new()] };
+        let mut groups = Groups::new(rule);
+        for due in [0, rule.schedule.due(1_781_510_400), rule.schedule.next(1_781_510_400)] {
+            if let Ok(judged) = rule.judge(&vec![table.clone(); rule.queries.len()]) {
+                groups.take(rule, due, judged);
+            }
+        }
     }
     let set = Arc::new(set);
     let sampler = Sampler::new();

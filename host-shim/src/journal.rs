@@ -1,7 +1,8 @@
 //! The journal: what was done to the Logstore, as rows of its fourth store. Enabled, retention changed, days dropped,
 //! writes refused, sources paused; sealed like the records themselves, and never dropped.
 //!
-//! Must never hold the content of an event, and never a personal name: who acted is told as a command and a user id.
+//! Must never hold the content of an event, and never a personal name: who acted is told as a command and a user id. What
+//! an alert is about is told by the columns that a record is found by.
 
 use innertrail_logstore::row::RowBuilder;
 use innertrail_logstore::{Layout, Store, Transaction};
@@ -51,11 +52,15 @@ pub enum Kind {
     GroupChanged,
     /// A sealed file is not in the mirror's bucket as it was sealed: another object lies there, or the file here was changed.
     MirrorConflict,
+    /// A rule fired.
+    AlertFired,
+    /// What a rule fired for is over.
+    AlertResolved,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Enabled,
         Self::Disabled,
         Self::RetentionChanged,
@@ -74,6 +79,8 @@ impl Kind {
         Self::KeyRevoked,
         Self::GroupChanged,
         Self::MirrorConflict,
+        Self::AlertFired,
+        Self::AlertResolved,
     ];
 
     /// Its word, in `kind` and in the column `eventName`.
@@ -98,6 +105,8 @@ impl Kind {
             Self::KeyRevoked => "key_revoked",
             Self::GroupChanged => "group_changed",
             Self::MirrorConflict => "mirror_conflict",
+            Self::AlertFired => "alert_fired",
+            Self::AlertResolved => "alert_resolved",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod accounting;
 pub mod agents;
+pub mod alerting;
 mod allocator;
 mod api;
 mod charts;

@@ -45,6 +45,9 @@ pub enum PipelineError {
     /// The mirror could not be started.
     #[error("mirror: no thread for it: {0}; raise the limit of threads")]
     Mirror(std::io::Error),
+    /// Alerts could not be started.
+    #[error("alerts: no thread for them: {0}; raise the limit of threads")]
+    Alerts(std::io::Error),
     /// A server of the gate could not be started.
     #[error("gate.{name}: {error}")]
     Gate {
@@ -106,6 +109,8 @@ pub enum Notice<'a> {
     Sink(&'a str, Word),
     /// The mirror's new state, what it could not copy as it was sealed, that it has waited for long.
     Mirror(Word),
+    /// Alerts: what is broken, the state of evaluation, what could not be looked at.
+    Alerts(Word),
     /// There is no room on the disk: everything stands still until there is.
     DiskFull(String),
     /// A commit is durable: records so far, input bytes so far.

@@ -4,6 +4,7 @@
 //! (I2), and a crash at any moment leaves counts as if it had not been. Nothing is acknowledged before the fsync (I1).
 
 mod abandon;
+mod alerts;
 mod api;
 mod committer;
 mod full;
@@ -23,6 +24,7 @@ use innertrail_api::auth::Keyring;
 use innertrail_logstore::Transaction;
 
 use crate::accounting::{broken_promises, frame, push};
+use crate::alerting::Alerting;
 use crate::api::{ApiServer, Asked, Serving, Untold};
 use crate::clock;
 use crate::config::{Config, Source};
@@ -105,6 +107,8 @@ pub struct Pipeline {
     gates: Gates,
     /// What copies to a bucket, when it is wanted.
     mirror: Option<Mirror>,
+    /// What evaluates the alert rules, when it is wanted.
+    alerting: Option<Alerting>,
     /// What `/metrics` shows, when it is wanted.
     board: Option<Arc<Board>>,
     /// For `innertrail tap`.
@@ -131,6 +135,7 @@ impl Pipeline {
         let senders = crate::sink::build::all(config)?;
         let mirror = config.mirror.as_ref().map(|options| Mirror::new(config, options)).transpose();
         let mirror = mirror.map_err(SetupError::Mirror)?;
+        let rules = config.alerts.as_ref().map(Alerting::load).transpose()?;
         let mut server = config.metrics.as_ref().map(|metrics| Server::bind(&metrics.listen)).transpose()?;
         let board = server.as_ref().map(|_| Arc::new(Board::new(config)));
         let mut api = config.api.as_ref().map(|api| ApiServer::bind(config, api)).transpose()?;
@@ -156,6 +161,9 @@ impl Pipeline {
             let post = post.clone();
             Box::new(ToWriter::new(&layout, move |parked| post.send(Event::Park(parked)).is_ok()))
         });
+        let alerting = config.alerts.as_ref().zip(rules.as_ref());
+        let alerting =
+            alerting.map(|(options, rules)| Alerting::new(config, options, rules, writer.state(), sinks.notify()));
         let gates = gate_server::bind(config, &component, &native, || {
             let post = post.clone();
             move |refusal| post.send(Event::Gate(refusal)).is_ok()
@@ -196,6 +204,7 @@ impl Pipeline {
             sinks,
             gates: Gates::new(gates),
             mirror,
+            alerting,
             board,
             tap,
             _server: server,
@@ -245,6 +254,7 @@ impl Pipeline {
             sources.push(self.start(place, name)?);
         }
         self.told.drain(..).for_each(|line| tell(Notice::Logstore(line)));
+        self.start_alerts()?;
         self.sinks.start()?;
         self.gates.start()?;
         if let Some(mirror) = &mut self.mirror {
@@ -264,6 +274,7 @@ impl Pipeline {
         self.sinks.stop();
         self.look_at_sinks(true, tell);
         self.look_at_mirror(true, tell);
+        self.look_at_alerts(true, tell);
         result
     }
 
@@ -298,6 +309,7 @@ impl Pipeline {
         if !self.sinks.is_empty() {
             self.drain_sinks(sources, tell)?;
         }
+        self.drain_alerts(sources, tell)?;
         self.stop_api(sources, tell)
     }
 
@@ -330,6 +342,7 @@ impl Pipeline {
         }
         self.look_at_sinks(false, tell);
         self.look_at_mirror(false, tell);
+        self.look_at_alerts(false, tell);
         self.count_gates(false, tell);
         self.look_at_keys();
         self.show();

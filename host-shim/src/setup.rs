@@ -68,6 +68,9 @@ pub enum SetupError {
     /// The mirror cannot be set up.
     #[error("mirror: {0}")]
     Mirror(innertrail_fetch::ConfigError),
+    /// A folder of rules cannot be used.
+    #[error("alerts.rules: {0}")]
+    Alerts(#[from] crate::alerting::load::LoadError),
     /// A server of the gate cannot be set up.
     #[error("gate.{name}: {why}")]
     Gate {

@@ -9,6 +9,7 @@ use innertrail_logstore::{Error, Snapshot, State, Store};
 use innertrail_query::terminal_safe;
 use serde::Serialize;
 
+use crate::alerting::note::{Note as AlertsNote, Said as Evaluated};
 use crate::gate::note as gates;
 use crate::gate::{GateStatus, LastAnswer};
 use crate::lag;
@@ -109,6 +110,9 @@ pub struct Status {
     /// What the mirror is doing, or was when its run ended. `innertrail status` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Copied>,
+    /// What the evaluation of alert rules is doing, or was when its run ended. `innertrail status` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Evaluated>,
     /// Where the input's bytes went.
     pub bytes: Bytes,
     /// Whether every input byte is accounted for (invariant I7).
@@ -140,6 +144,7 @@ impl Status {
         }
         status.sinks = Note::read(snapshot.dir(), now_us);
         status.mirror = mirror::Note::read(snapshot.dir(), now_us);
+        status.alerts = AlertsNote::read(snapshot, now_us);
         // Right after a writer was killed in a rotation there is none; that is no reason to say nothing.
         status.seal = snapshot.checkpoint().ok().and_then(|note| Sealed::of(&note, now_us));
         Ok(status)
@@ -198,6 +203,7 @@ impl Status {
             gates,
             sinks: BTreeMap::new(),
             mirror: None,
+            alerts: None,
             bytes,
         }
     }
@@ -259,6 +265,9 @@ impl Status {
             }
         }
         for (name, value) in self.mirror.iter().flat_map(Copied::lines) {
+            line(name, &value);
+        }
+        for (name, value) in self.alerts.iter().flat_map(Evaluated::lines) {
             line(name, &value);
         }
         let b = &self.bytes;

@@ -211,7 +211,7 @@ impl Snapshot {
 
     /// Rows of the tail from `from_seq` on. Frames before it are passed over as a whole: who reads page by page would otherwise
     /// read the lengths of all rows for each page.
-    fn tail_rows(&self, store: Store, from_seq: u64) -> impl Iterator<Item = (i64, Option<(u64, &[u8])>)> {
+    pub(crate) fn tail_rows(&self, store: Store, from_seq: u64) -> impl Iterator<Item = (i64, Option<(u64, &[u8])>)> {
         let from = self.tail_from(store).max(from_seq);
         self.images
             .iter()

@@ -1,5 +1,11 @@
 //! `innertrail alerts`: the rules of the pack and of one's own, over files, events and a Logstore, through the executable.
 
+mod faults;
+mod kills;
+mod live;
+mod scene;
+mod scheduled;
+
 use std::fs;
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! From a YAML document to a rule.
+//! From a YAML document to a rule. One with `schedule:` is a scheduled rule, and read elsewhere.
 
 use sha2::{Digest, Sha256};
 
@@ -6,6 +6,7 @@ use super::{Level, Rule, Search, Service};
 use crate::correlation::Correlation;
 use crate::detect::{Detection, Parameters};
 use crate::fault::{Flaw, did_you_mean, shown};
+use crate::scheduled::{Scheduled, scheduled};
 use crate::yaml::{self, Node};
 
 /// Keys of a rule that Sigma knows, and ours.
@@ -42,23 +43,47 @@ pub(crate) struct Document {
     pub(crate) generate: bool,
 }
 
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(crate) struct Documents {
+    pub(crate) rules: Vec<Document>,
+    pub(crate) scheduled: Vec<Scheduled>,
+    pub(crate) flaws: Vec<Flaw>,
+}
+
 /// Reads the rules of a file. Each that is broken is a flaw of its own.
-pub(crate) fn documents(file: &str, text: &str, given: &Parameters) -> (Vec<Document>, Vec<Flaw>) {
+pub(crate) fn documents(file: &str, text: &str, given: &Parameters) -> Documents {
+    let mut found = Documents::default();
     let nodes = match yaml::parse(text) {
-        Ok(nodes) if nodes.is_empty() => {
-            return (Vec::new(), vec![Flaw::new(crate::fault::Position::START, "there is no rule in this file")]);
-        }
         Ok(nodes) => nodes,
-        Err(flaw) => return (Vec::new(), vec![flaw]),
+        Err(flaw) => {
+            found.flaws.push(flaw);
+            return found;
+        }
     };
-    let (mut found, mut flaws) = (Vec::new(), Vec::new());
+    if nodes.is_empty() {
+        found.flaws.push(Flaw::new(crate::fault::Position::START, "there is no rule in this file"));
+    }
     for (number, node) in nodes.iter().enumerate() {
+        if node.get("schedule").is_some() {
+            match scheduled(file, stem(file, number), node) {
+                Ok(rule) => found.scheduled.push(rule),
+                Err(flaw) => found.flaws.push(flaw),
+            }
+            continue;
+        }
         match document(file, number, node, given) {
-            Ok(document) => found.push(document),
-            Err(flaw) => flaws.push(flaw),
+            Ok(document) => found.rules.push(document),
+            Err(flaw) => found.flaws.push(flaw),
         }
     }
-    (found, flaws)
+    found
+}
+
+/// The name of a rule that gives none.
+fn stem(file: &str, number: usize) -> String {
+    let stem = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".yml").trim_end_matches(".yaml");
+    if number == 0 { stem.to_owned() } else { format!("{stem}-{}", number + 1) }
 }
 
 fn document(file: &str, number: usize, node: &Node, given: &Parameters) -> Result<Document, Flaw> {
@@ -74,12 +99,11 @@ fn document(file: &str, number: usize, node: &Node, given: &Parameters) -> Resul
             // What it counts says where its records come from; see `RuleSet`.
             (Search::Several(correlation), Service::Actiontrail, bases, generate)
         }
-        _ => return Err(Flaw::new(node.at, "a rule has either a `detection` or a `correlation`")),
+        _ => return Err(Flaw::new(node.at, "a rule has either a `detection` or a `correlation`, or a `schedule`")),
     };
     let optional = |key: &str| node.get(key).map(|n| n.text(&format!("`{key}`"))).transpose();
     let id = optional("id")?.unwrap_or_default().to_owned();
-    let stem = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".yml").trim_end_matches(".yaml");
-    let stem = if number == 0 { stem.to_owned() } else { format!("{stem}-{}", number + 1) };
+    let stem = stem(file, number);
     let name = optional("name")?.map(str::to_owned);
     let rule = Rule {
         name: name.unwrap_or_else(|| if id.is_empty() { stem } else { id.clone() }),
@@ -96,6 +120,7 @@ fn document(file: &str, number: usize, node: &Node, given: &Parameters) -> Resul
         file: file.to_owned(),
         at: node.at,
         is_part: false,
+        is_disabled: false,
         fingerprint: fingerprint(node, &about.parameters),
         search,
     };
@@ -103,15 +128,15 @@ fn document(file: &str, number: usize, node: &Node, given: &Parameters) -> Resul
 }
 
 /// What the key `innertrail` says: what Sigma has no place for.
-struct About {
-    version: u32,
-    category: String,
-    remedy: String,
-    parameters: Parameters,
+pub(crate) struct About {
+    pub(crate) version: u32,
+    pub(crate) category: String,
+    pub(crate) remedy: String,
+    pub(crate) parameters: Parameters,
 }
 
 impl About {
-    fn parse(node: &Node, given: &Parameters) -> Result<Self, Flaw> {
+    pub(crate) fn parse(node: &Node, given: &Parameters) -> Result<Self, Flaw> {
         let mut about =
             Self { version: 1, category: "custom".to_owned(), remedy: String::new(), parameters: Parameters::new() };
         let Some(own) = node.get("innertrail") else { return Ok(about) };
@@ -139,7 +164,8 @@ impl About {
     }
 }
 
-fn level(node: &Node) -> Result<Level, Flaw> {
+/// The level of a rule; medium when it gives none.
+pub(crate) fn level(node: &Node) -> Result<Level, Flaw> {
     let Some(found) = node.get("level") else { return Ok(Level::Medium) };
     let text = found.text("`level`")?;
     Level::ALL.into_iter().find(|level| level.name() == text).ok_or_else(|| {
@@ -166,7 +192,7 @@ fn service(node: &Node) -> Result<Service, Flaw> {
     })
 }
 
-fn list(node: &Node, key: &str) -> Result<Vec<String>, Flaw> {
+pub(crate) fn list(node: &Node, key: &str) -> Result<Vec<String>, Flaw> {
     let Some(found) = node.get(key) else { return Ok(Vec::new()) };
     Ok(found.texts(&format!("`{key}`"))?.into_iter().map(|(_, text)| text.to_owned()).collect())
 }
@@ -174,6 +200,10 @@ fn list(node: &Node, key: &str) -> Result<Vec<String>, Flaw> {
 /// What decides when a rule fires: its log source, detection, correlation and parameters, whatever the file looks like.
 fn fingerprint(node: &Node, parameters: &Parameters) -> String {
     let parts = ["logsource", "detection", "correlation"].map(|key| node.get(key).map(Node::json));
-    let text = serde_json::json!([parts, parameters]).to_string();
+    digest(&serde_json::json!([parts, parameters]).to_string())
+}
+
+/// Sixteen hexadecimal digits of a text.
+pub(crate) fn digest(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

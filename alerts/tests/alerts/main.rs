@@ -8,5 +8,6 @@ mod filing;
 mod fuzzed;
 mod pack;
 mod quirks;
+mod scheduled;
 mod table;
 mod witness;

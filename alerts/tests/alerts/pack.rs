@@ -50,6 +50,13 @@ fn the_pack_is_complete() {
         assert!(rule.file.ends_with(&format!("/rules/{}/{}.yml", rule.category, rule.name)), "{}", rule.file);
         assert!(rule.title.len() <= 100, "{}", rule.name);
     }
+    assert!((3..=5).contains(&set.scheduled().len()));
+    for rule in set.scheduled() {
+        assert!(rule.version >= 1 && rule.remedy.len() > 20 && rule.id.len() == 36, "{}", rule.name);
+        assert!(!rule.false_positives.is_empty() && !rule.description.is_empty(), "{}", rule.name);
+        assert!(rule.category != "custom" && !names.contains(rule.name.as_str()), "{}", rule.name);
+        assert!(rule.file.ends_with(&format!("/scheduled/{}.yml", rule.name)), "{}", rule.file);
+    }
     let numbers: BTreeSet<u8> = Level::ALL.iter().map(|level| level.severity()).collect();
     assert_eq!(numbers, BTreeSet::from([2, 4, 6, 8, 10]));
 }

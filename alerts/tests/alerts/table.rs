@@ -13,6 +13,11 @@ fn the_table_names_every_rule_and_no_other() {
     let text = std::fs::read_to_string(path).unwrap();
     let (_, set) = pack::built_in();
     let rules: BTreeSet<&str> = set.firing().map(|rule| rule.name.as_str()).collect();
+    for rule in set.scheduled() {
+        let row = format!("| `{}` | {} | {} |", rule.name, rule.level.name(), rule.schedule.told());
+        assert!(text.contains(&row), "{row} stands nowhere in docs/alert-rules.md");
+    }
+    assert!(text.contains(&format!("and {} scheduled ones", set.scheduled().len())));
     let mut named = BTreeSet::new();
     let (mut theirs, mut verdicts) = (0, BTreeMap::new());
     let mut section = "";
@@ -53,7 +58,9 @@ fn the_example_of_the_page_works() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/alert-rules.md");
     let text = std::fs::read_to_string(path).unwrap();
     let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let [rule, fixtures] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+    let [rule, fixtures, scheduled] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+    let (asking, faults) = RuleSet::load(&[("downloads.yml", scheduled)], &BTreeMap::new());
+    assert!(faults.is_empty() && asking.scheduled().len() == 1, "{faults:?}");
     let (set, faults) = RuleSet::load(&[("invoices.yml", rule)], &BTreeMap::new());
     assert!(faults.is_empty(), "{faults:?}");
     let built_in = Bundle::built_in();

@@ -63,6 +63,10 @@ fn the_pack_is_sigma_and_the_witness_agrees() {
     let mut differ = Vec::new();
     for (file, text) in bundle.rules() {
         let name = file.rsplit('/').next().unwrap().trim_end_matches(".yml");
+        // What asks from time to time is no Sigma.
+        if file.contains("/scheduled/") {
+            continue;
+        }
         if APART.iter().any(|(rule, _)| *rule == name) {
             continue;
         }

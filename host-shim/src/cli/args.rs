@@ -22,7 +22,8 @@ use crate::gate::Dialect;
 
 pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
 pub use alerts::{
-    AlertsBacktestArgs, AlertsCommand, AlertsExplainArgs, AlertsListArgs, AlertsTestArgs, Moment, RulesArg,
+    AlertsBacktestArgs, AlertsCommand, AlertsExplainArgs, AlertsFiredArgs, AlertsListArgs, AlertsTestArgs, Moment,
+    RulesArg,
 };
 pub use charts::{ChartsCommand, ChartsCopyArgs, ChartsExportArgs, ChartsForm, ChartsListArgs, ChartsUpdateArgs};
 pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs, Service};
@@ -74,6 +75,7 @@ pub enum Command {
     /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration. The API
     /// of `api:` and servers of `gate:` are started too, but not with --once; with one of them it goes on until it is told to stop.
     /// What is sealed is copied to the bucket of `mirror:` meanwhile; a run that ends by itself waits for the rest of it.
+    /// Rules of `alerts:` are evaluated over what is durable, and what fires is entered in the journal.
     Run(RunArgs),
     /// Route the events of an agent, from standard input to standard output
     ///
@@ -541,6 +543,8 @@ mod tests {
             ("alerts explain", ErrorKind::MissingRequiredArgument),
             ("alerts backtest --from yesterday", ErrorKind::ValueValidation),
             ("alerts list --set countries", ErrorKind::ValueValidation),
+            ("alerts list --config a.yaml --rules b", ErrorKind::ArgumentConflict),
+            ("alerts fired --since yesterday", ErrorKind::ValueValidation),
             ("test", ErrorKind::MissingRequiredArgument),
             ("-v -q schema", ErrorKind::ArgumentConflict),
         ];

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::args::{CheckArgs, Format};
 use super::{Failure, Outcome, json_safe, print};
 use crate::agents::vector::{self, AgentFinding, AgentReport};
+use crate::alerting::Alerting;
 use crate::config::{Config, ConfigError, FileSource, Mirror, Source, shown};
 use crate::fetch::cloud::Plan;
 use crate::runtime::{EMBEDDED, MAX_COMPONENT_BYTES, Reads, Session, Transform};
@@ -92,6 +93,10 @@ fn own(args: &CheckArgs, agent: Option<&AgentReport>) -> Outcome {
     }
     crate::gate::server::check(&config)?;
     let mirror = config.mirror.as_ref().map(mirror).transpose()?;
+    if let Some(options) = &config.alerts {
+        let loaded = Alerting::load(options).map_err(setup::SetupError::from)?;
+        findings.extend(loaded.faults.iter().map(|fault| format!("a rule is broken: {fault}")));
+    }
     findings.extend(unusable(&config.data_dir));
     let mut report = json!({
         "logstore": config.dedicated_logstore(),

@@ -84,6 +84,23 @@ fn tell_mirror(run_log: &mut RunLog, word: &Word, verbose: bool) {
     run_log.component(level, about, &word.text);
 }
 
+/// A word of the evaluation of alert rules, as a component that processes.
+fn tell_alerts(run_log: &mut RunLog, word: &Word, verbose: bool) {
+    let (level, failing) = match word.weight {
+        Weight::Detail if !verbose => return,
+        Weight::Detail | Weight::Good => ("info", false),
+        Weight::Held | Weight::Failing => ("warning", true),
+    };
+    let about = About {
+        id: "alerts".to_owned(),
+        kind: "transform",
+        of_type: "innertrail_alerts".to_owned(),
+        error_type: failing.then_some("condition_failed"),
+        stage: failing.then_some("processing"),
+    };
+    run_log.component(level, about, &word.text);
+}
+
 fn load(args: &RunArgs) -> Result<Config, Failure> {
     let mut config = match args.config_path() {
         Some(path) => Config::load(path)?,
@@ -138,6 +155,7 @@ fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, config: &Config, log: 
             aside(bar.as_ref(), || run_log.component(level, about("sink", sink, failure), &word.text));
         }
         Notice::Mirror(word) => aside(bar.as_ref(), || tell_mirror(&mut run_log, &word, log.verbose)),
+        Notice::Alerts(word) => aside(bar.as_ref(), || tell_alerts(&mut run_log, &word, log.verbose)),
         Notice::Gate(gate, why) => {
             let failure = why.is_some().then_some(("request_failed", "sending"));
             let level = if why.is_some() { "warning" } else { "info" };

@@ -107,6 +107,7 @@ mod tests {
             [
                 "account: default",
                 "actiontrail: default",
+                "alerts: default",
                 "api: default",
                 "metrics: default",
                 "mirror: default",

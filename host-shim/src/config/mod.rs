@@ -3,6 +3,7 @@
 //! Must never start with a setting it did not understand, read a credential, or print the value of an environment
 //! variable.
 
+mod alerts;
 mod api;
 mod check;
 mod cloud;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub use alerts::{Alerts, From as AlertsFrom};
 pub use api::{Api, ApiTls};
 pub use cloud::{
     ActionTrail, AddressStyle, AssumeRoleCredentials, Compression, Connection, Credentials, Network, OssSource, Proxy,
@@ -113,6 +115,7 @@ impl Config {
             metrics: None,
             api: None,
             mirror: None,
+            alerts: None,
         })
     }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alerts::Alerts;
 use super::api::Api;
 use super::cloud::{ActionTrail, OssSource, SlsSource};
 use super::gate::Gate;
@@ -94,6 +95,12 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Mirror")]
     pub mirror: Option<Mirror>,
+
+    /// Alert rules that are evaluated while `innertrail run` goes on. Without it none is: `alerts: {}` evaluates those that
+    /// are built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Alerts")]
+    pub alerts: Option<Alerts>,
 }
 
 /// Where operation logs come from.

@@ -168,6 +168,13 @@ mirror:
   retry_max_secs: 30
   connection: { address: "link.example:443", total_timeout_ms: 600000 }
   credentials: { type: ecs_ram_role, role: innertrail-mirror }
+alerts:
+  pack: false
+  rules: [./rules]
+  disable: [oss-website-enabled]
+  parameters: { expected_countries: [CN, SG] }
+  lateness_secs: 7200
+  from: beginning
 "#;
 
 #[test]
@@ -503,6 +510,29 @@ fn the_mirror_is_checked() {
     .collect();
     assert!(!told.contains("`hunter2"), "a secret is shown: {told}");
     snapshot("the_mirror_is_checked", &told);
+}
+
+/// What is slightly wrong would evaluate other rules than somebody believes.
+#[test]
+fn alerts_are_checked() {
+    let told: String = [
+        "{}",
+        "{pack: false}",
+        "{pack: false, rules: [./rules]}",
+        "{rules: ./rules}",
+        "{rules: ['']}",
+        "{disabled: [x]}",
+        "{disable: ['']}",
+        "{parameters: {expected_countries: CN}}",
+        "{lateness_secs: 5}",
+        "{lateness: 3600}",
+        "{from: begin}",
+        "{channels: {}}",
+    ]
+    .iter()
+    .map(|alerts| format!("{alerts}\n  {}", told(&format!("alerts: {alerts}"))))
+    .collect();
+    snapshot("alerts_are_checked", &told);
 }
 
 #[test]

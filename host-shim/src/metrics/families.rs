@@ -51,6 +51,9 @@ pub(super) fn text(board: &Board) -> String {
         if let Some(copied) = &shown.mirror {
             super::mirror::families(&mut out, copied);
         }
+        if let Some(evaluated) = &shown.alerts {
+            super::alerts::families(&mut out, evaluated);
+        }
     }
     out.finish()
 }

@@ -3,6 +3,7 @@
 //! Numbers come from the Logstore's durable counters and the sinks' reports, the same that `innertrail status` shows;
 //! nothing is counted a second time. Must never hold the pipeline up: it hands over a copy, and a scrape reads that.
 
+mod alerts;
 mod exposition;
 mod families;
 mod mirror;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::alerting::note::Said as Evaluated;
 use crate::config::Config;
 use crate::lifecycle;
 use crate::mirror::note::Said as Copied;
@@ -40,6 +42,8 @@ pub(crate) struct Shown {
     pub(crate) sinks: BTreeMap<String, Said>,
     /// What the mirror says of itself, when there is one.
     pub(crate) mirror: Option<Copied>,
+    /// What evaluation of alert rules says of itself, when there is one.
+    pub(crate) alerts: Option<Evaluated>,
     /// The newest signed checkpoint.
     pub(crate) checkpoint: String,
 }
@@ -162,6 +166,10 @@ mod tests {
         let copied = Copied { state: "waiting".to_owned(), since_us: NOW - 60_000_000, ..Copied::default() };
         let copied =
             Copied { cause: Some(Cause::Overdue), objects: 9, bytes: 900, behind_files: 5, conflicts: 1, ..copied };
+        let mut evaluated =
+            Evaluated { state: "caught_up".to_owned(), rules: 72, scheduled: 5, ..Evaluated::default() };
+        evaluated.counts.fired.insert("high".to_owned(), 3);
+        (evaluated.behind, evaluated.counts.failed_runs, evaluated.broken) = (8, 2, vec!["x".to_owned()]);
         let board = board();
         board.show(Shown {
             status: Status::new("main-trail", &state),
@@ -169,6 +177,7 @@ mod tests {
             newest: BTreeMap::new(),
             sinks: BTreeMap::from([("s\\".to_owned(), said)]),
             mirror: Some(copied),
+            alerts: Some(evaluated),
             checkpoint: String::new(),
         });
         board.committed(Duration::from_millis(3));
@@ -210,6 +219,13 @@ mod tests {
         innertrail_mirror_behind_files 5
         innertrail_mirror_conflicts 1
         innertrail_mirror_waiting_since_timestamp_seconds{cause="overdue"} 1795391940
+        innertrail_alerts_state{state="caught_up"} 1
+        innertrail_alert_rules{state="loaded"} 72
+        innertrail_alert_rules{state="scheduled"} 5
+        innertrail_alert_rules{state="broken"} 1
+        innertrail_alerts_fired_total{level="high"} 3
+        innertrail_alerts_behind_records 8
+        innertrail_scheduled_rules_failed_total 2
         "#);
     }
 }

@@ -3,6 +3,7 @@
 //! Must never do anything where no metrics are configured, and never wait.
 
 use super::Pipeline;
+use crate::alerting::Alerting;
 use crate::lag;
 use crate::lifecycle;
 use crate::metrics::Shown;
@@ -25,6 +26,7 @@ impl Pipeline {
             newest: lag::newest(state),
             sinks: self.sinks.said().clone(),
             mirror: self.mirror.as_ref().map(Mirror::said),
+            alerts: self.alerting.as_ref().map(Alerting::said),
             checkpoint,
         });
     }

@@ -41,6 +41,7 @@ mod group;
 mod groups;
 mod notify;
 mod reader;
+mod tail;
 
 pub use cursor::Cursor;
 pub use error::ConsumerError;
@@ -48,3 +49,4 @@ pub use group::{Group, GroupOptions, Owner, TIMEOUT_US};
 pub use groups::{Groups, Lease, MAX_GROUPS};
 pub use notify::Notify;
 pub use reader::{Page, Reader, ReaderOptions};
+pub use tail::{TailPage, TailRow};

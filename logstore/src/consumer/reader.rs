@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::consumer::cursor::{Cursor, tag_of};
 use crate::consumer::follow::{self, Ends, Follower, Look};
-use crate::consumer::{ConsumerError, Notify, arrival};
+use crate::consumer::{ConsumerError, Notify, TailPage, arrival, tail};
 use crate::scan::SegmentRows;
 use crate::segment::SegmentRef;
 use crate::{Error, Snapshot, Store, StoredRow};
@@ -183,6 +183,24 @@ impl Reader {
                 Ok(self.read(cursor, max_rows, max_bytes)?)
             }
         }
+    }
+
+    /// Up to `max_rows` durable records from the cursor on, in place, when the tail has them; `None` when a segment does:
+    /// then [`Reader::pull`] reads it. Looks for new records when those it knows of are exhausted. Copies nothing.
+    ///
+    /// # Errors
+    /// As [`Reader::pull`].
+    pub fn tail(&mut self, cursor: Cursor, max_rows: usize) -> Result<Option<TailPage<'_>>, ConsumerError> {
+        self.check(cursor)?;
+        let store = cursor.store();
+        if cursor.seq() >= self.durable_end(store) {
+            self.refresh()?;
+        }
+        if cursor.seq() < self.snapshot.tail_from(store) {
+            return Ok(None);
+        }
+        let end = self.durable_end(store);
+        tail::page(&self.snapshot, cursor, end, max_rows.max(1)).map(Some)
     }
 
     /// Waits until there are durable records behind the cursor, at most for `timeout`. `true` when there are.

@@ -229,6 +229,51 @@ fn pages_are_dense_and_bounded_over_segments_and_tail() {
     assert_eq!(reader.pull(reader.begin(Store::Quarantine), 10, 10).unwrap().rows.len(), 0);
 }
 
+/// The story: rules read whole batches of sixty columns to look at five, which cost more than evaluating them.
+#[test]
+fn the_tail_is_seen_in_place_as_it_is_pulled() {
+    let (_parent, dir) = temporary();
+    let mut writer = Writer::open(&dir, "main", layout(), unsynced(small(40)), NOW).unwrap();
+    let notify = Notify::new();
+    for id in 0..100 {
+        writer.commit(events([id]), NOW + id as i64 * SECOND).unwrap();
+    }
+    notify.committed(writer.state());
+    let mut reader = listening(&dir, &notify);
+    let columns = u8::try_from(layout().columns.len()).unwrap();
+    let (mut at, mut in_place) = (reader.begin(Store::Log), 0);
+    loop {
+        let pulled = reader.pull(at, 7, usize::MAX).unwrap();
+        let Some(page) = reader.tail(at, 7).unwrap() else {
+            assert!(!pulled.rows.is_empty(), "a segment holds what is not in the tail");
+            at = pulled.next;
+            continue;
+        };
+        assert_eq!((page.next, page.at_end), (pulled.next, pulled.at_end));
+        assert_eq!(page.rows.len(), pulled.rows.len());
+        for (row, pulled) in page.rows.iter().zip(&pulled.rows) {
+            assert_eq!((row.seq, row.received_us, row.payload()), (pulled.seq, pulled.received_us, pulled.payload()));
+            for column in 0..columns {
+                assert_eq!(row.column(column), pulled.column(column), "column {column}");
+            }
+        }
+        in_place += page.rows.len();
+        at = page.next;
+        if pulled.rows.is_empty() {
+            break;
+        }
+    }
+    assert!(at.seq() == 100 && (1..100).contains(&in_place), "{at:?}, {in_place} in place");
+    // What is not acknowledged is not there, and a place that does not exist is refused as a pull refuses it.
+    writer.commit(events([100]), NOW).unwrap();
+    let mut other = Reader::open(&dir, ReaderOptions::default()).unwrap();
+    let end = other.end(Store::Log);
+    let page = other.tail(end, 7).unwrap().unwrap();
+    assert!(page.rows.len() <= 1 && page.next.seq() <= 101);
+    let beyond = reader.tail(at.at(500), 7).map(|page| page.is_some());
+    assert!(matches!(beyond, Err(ConsumerError::Beyond { .. })), "{beyond:?}");
+}
+
 #[test]
 fn records_that_vanish_are_an_error_and_never_a_gap() {
     let (_parent, dir) = temporary();

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::super::args::{AlertsBacktestArgs, Format};
 use super::super::{Failure, Log, Outcome, draws_progress, json_safe, print, run, tail};
 use super::load;
-use super::stored::{Places, Row};
+use crate::alerting::stored::{Places, Row};
 use crate::lifecycle::day::rfc3339;
 
 /// Records and bytes read at a time.
@@ -48,7 +48,9 @@ pub(super) fn run(args: &AlertsBacktestArgs, log: &Log) -> Outcome {
         return Err(Failure::Usage(anyhow!("--from is not before --to; swap the two")));
     }
     let loaded = load::load(&args.rules)?;
-    let mut engine = Engine::new(Arc::clone(&loaded.set), BOUNDS);
+    // What a run would have counted too late, it has to count too late here.
+    let bounds = load::options(&args.rules)?.map_or(BOUNDS, |o| Bounds { lateness: o.lateness_secs, ..BOUNDS });
+    let mut engine = Engine::new(Arc::clone(&loaded.set), bounds);
     let mut found = Found { records: 0, entries: 0, hits: BTreeMap::new() };
     let stop = run::stop_flag()?;
     for store in [Store::Log, Store::Journal] {
@@ -130,6 +132,11 @@ fn ordered<'a>(set: &'a RuleSet, found: &'a Found) -> Vec<(&'a innertrail_alerts
     rules
 }
 
+/// Rules that could fire and did not.
+fn silent(set: &RuleSet, fired: usize) -> usize {
+    set.firing().filter(|rule| !rule.is_disabled).count().saturating_sub(fired)
+}
+
 /// Correlations that could not count everything.
 fn unsure(engine: &Engine) -> impl Iterator<Item = (&String, &RuleState)> {
     engine.state().rules.iter().filter(|(_, s)| s.late + s.forgotten + s.shortened > 0)
@@ -148,7 +155,7 @@ fn document(
         .map(|(rule, hits)| {
             json!({
                 "rule": rule.name, "version": rule.version, "level": rule.level, "severity": rule.level.severity(),
-                "count": hits.count, "first": hits.first,
+                "count": hits.count, "first": hits.first.iter().map(told).collect::<Vec<_>>(),
             })
         })
         .collect();
@@ -158,8 +165,17 @@ fn document(
     let bound = |us: i64| (us != i64::MIN && us != i64::MAX).then(|| rfc3339(us));
     json!({
         "from": bound(from), "to": bound(to), "records": found.records, "journal": found.entries, "complete": ended,
-        "rules": rules, "silent": set.firing().count() - rules.len(), "not_counted": limits, "broken": faults,
+        "rules": rules, "silent": silent(set, rules.len()), "not_counted": limits, "broken": faults,
     })
+}
+
+/// A firing with the id that its alert would have.
+fn told(firing: &Firing) -> Value {
+    let mut told = serde_json::to_value(firing).unwrap_or_default();
+    if let Some(members) = told.as_object_mut() {
+        members.insert("alert".to_owned(), firing.id().into());
+    }
+    told
 }
 
 fn text(set: &RuleSet, engine: &Engine, found: &Found, ended: bool) -> String {
@@ -180,7 +196,7 @@ fn text(set: &RuleSet, engine: &Engine, found: &Found, ended: bool) -> String {
             state.shortened
         );
     }
-    let silent = set.firing().count() - rules.len();
+    let silent = silent(set, rules.len());
     let stopped = if ended { "" } else { " until it was stopped" };
     out + &format!(
         "{} records and {} entries of the journal read{stopped}; {} rules fired, {silent} stayed silent\n",

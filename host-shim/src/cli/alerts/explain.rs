@@ -15,7 +15,7 @@ use serde_json::json;
 use super::super::args::{AlertsExplainArgs, Format};
 use super::super::{Failure, Outcome, json_safe, print};
 use super::load;
-use super::stored::{Places, Row};
+use crate::alerting::stored::{Places, Row};
 
 /// Longest file that is read as an event, bytes.
 const LONGEST: u64 = 16 << 20;

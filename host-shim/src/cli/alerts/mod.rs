@@ -1,12 +1,12 @@
 //! `innertrail alerts`: the rules listed, tested, explained, and held against what the Logstore holds.
 //!
-//! It only reads. Texts of rules and of records are hostile: whatever is printed is escaped here.
+//! It only reads; `run` is what evaluates rules as records come. Texts of rules and of records are hostile: whatever is printed is escaped here.
 
 mod backtest;
 mod explain;
+mod fired;
 mod list;
 mod load;
-mod stored;
 mod test;
 
 use innertrail_alerts::Fault;
@@ -22,6 +22,7 @@ pub(super) fn run(command: &AlertsCommand, log: &Log) -> Outcome {
         AlertsCommand::Test(args) => test::run(args),
         AlertsCommand::Explain(args) => explain::run(args),
         AlertsCommand::Backtest(args) => backtest::run(args, log),
+        AlertsCommand::Fired(args) => fired::run(args),
     }
 }
 

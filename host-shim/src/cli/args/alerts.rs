@@ -30,11 +30,19 @@ pub enum AlertsCommand {
     /// Reads files only, and may run beside `innertrail run`. Nothing is told to anybody. Rules for products that the
     /// Logstore does not hold (`route.products`) find nothing.
     Backtest(AlertsBacktestArgs),
+    /// List what fired while `innertrail run` evaluated rules, and what is over
+    ///
+    /// Reads the journal, where each alert is an entry; may run beside `innertrail run`. With --format json each is a
+    /// JSON object on a line of its own.
+    Fired(AlertsFiredArgs),
 }
 
 /// Which rules.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct RulesArg {
+    /// Configuration file whose `alerts:` says which rules, as `innertrail run` evaluates them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rules", "no_pack", "parameters"])]
+    pub config: Option<PathBuf>,
     /// Folder with rules of your own; may be given several times
     #[arg(long, value_name = "DIR", value_parser = folder)]
     pub rules: Vec<PathBuf>,
@@ -106,6 +114,23 @@ pub struct AlertsBacktestArgs {
     /// How many firings of each rule are told
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub first: u32,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// Options of `alerts fired`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct AlertsFiredArgs {
+    /// Where the Logstore is.
+    #[command(flatten)]
+    pub data: DataDirArg,
+    /// First day or time, by when it fired (UTC) [default: all]
+    #[arg(long, value_name = "DAY|TIME", value_parser = moment)]
+    pub since: Option<Moment>,
+    /// Alerts of this rule alone
+    #[arg(long, value_name = "RULE")]
+    pub rule: Option<String>,
     /// Form of the answer
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,

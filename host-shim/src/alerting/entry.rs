@@ -1,0 +1,84 @@
+//! From a firing to its entry in the journal.
+//!
+//! Others read these members by their names (`read.rs`): none may change. Must never put more of a record into the
+//! journal, which is never dropped, than the columns that it is found by.
+
+use innertrail_alerts::{Firing, Scheduled, Told};
+use serde_json::{Value, json};
+
+use crate::journal::{Entry, Kind};
+use crate::lifecycle::day::rfc3339;
+
+/// Longest text of a record that is taken over, characters.
+const LONGEST: usize = 1_024;
+
+/// An entry with the id of its alert.
+#[derive(Debug, Clone)]
+pub(super) struct Out {
+    pub(super) alert: String,
+    /// Word of the level; none: an alert that is over.
+    pub(super) level: Option<&'static str>,
+    pub(super) rule: String,
+    pub(super) entry: Entry,
+}
+
+/// That a rule fired on a record.
+pub(super) fn fired(firing: &Firing, title: &str, now_us: i64) -> Out {
+    let alert = firing.id();
+    let second = |second: i64| rfc3339(second.saturating_mul(1_000_000));
+    let window = firing.correlation.as_ref().map(|counted| json!([second(counted.window.0), second(counted.window.1)]));
+    let key = firing.correlation.as_ref().map(|counted| json!(counted.key));
+    let entry = Entry::new(Kind::AlertFired, "run", now_us)
+        .with("alert", alert.as_str())
+        .with("rule", firing.rule.as_str())
+        .with("version", firing.version)
+        .with("title", title)
+        .with("level", firing.level.name())
+        .with("severity", firing.severity)
+        .with("store", firing.store.name())
+        .with("seq", firing.seq)
+        .with("event_id", text(&firing.event_id))
+        .with("event_time", text(&firing.time))
+        .with("actor", text(&firing.actor))
+        .with("event_name", text(&firing.event_name))
+        .with("resource", text(&firing.resource))
+        .with("key", key)
+        .with("window", window);
+    Out { alert, level: Some(firing.level.name()), rule: firing.rule.clone(), entry }
+}
+
+/// That a scheduled rule fired for a group, or that it is over.
+pub(super) fn told(rule: &Scheduled, told: &Told, due: i64, now_us: i64) -> Out {
+    match told {
+        Told::Resolved { alert, why } => resolved(&rule.name, alert, why, now_us),
+        Told::Fired { alert, group, level, value } => {
+            let second = |second: i64| rfc3339(second.saturating_mul(1_000_000));
+            let (from, to) = rule.window_of(due);
+            let entry = Entry::new(Kind::AlertFired, "run", now_us)
+                .with("alert", alert.as_str())
+                .with("rule", rule.name.as_str())
+                .with("version", rule.version)
+                .with("title", rule.title.as_str())
+                .with("level", level.name())
+                .with("severity", level.severity())
+                .with("store", rule.store.name())
+                .with("event_time", second(due))
+                .with("window", json!([second(from), second(to)]))
+                .with("value", json!(value))
+                .with("group", json!(group))
+                .with("query", rule.query());
+            Out { alert: alert.clone(), level: Some(level.name()), rule: rule.name.clone(), entry }
+        }
+    }
+}
+
+/// That an alert is over.
+pub(super) fn resolved(rule: &str, alert: &str, why: &str, now_us: i64) -> Out {
+    let entry = Entry::new(Kind::AlertResolved, "run", now_us).with("alert", alert).with("rule", rule).with("why", why);
+    Out { alert: alert.to_owned(), level: None, rule: rule.to_owned(), entry }
+}
+
+/// A text that is there, cut where it is too long.
+fn text(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { text.chars().take(LONGEST).collect::<String>().into() }
+}

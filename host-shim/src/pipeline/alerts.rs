@@ -1,0 +1,72 @@
+//! The pipeline's side of alerts: starts their evaluation, tells of it, lets it end.
+//!
+//! Must never wait for it while a source goes on.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::{Event, Pipeline};
+use crate::alerting;
+use crate::notice::{Notice, PipelineError};
+use crate::running::Running;
+
+/// How long evaluation that does not come forward is waited for when everything else is done. A scheduled rule may take
+/// half of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A nap between two turns that only wait.
+const NAP: Duration = Duration::from_millis(5);
+
+impl Pipeline {
+    /// Before anything is taken from a source: what is in the Logstore now is what was there before.
+    pub(super) fn start_alerts(&mut self) -> Result<(), PipelineError> {
+        let Some(alerting) = &mut self.alerting else { return Ok(()) };
+        let post = self.post.clone();
+        alerting.start(move |parked| post.send(Event::Park(parked)).is_ok()).map_err(PipelineError::Alerts)
+    }
+
+    pub(super) fn look_at_alerts(&mut self, at_once: bool, tell: &mut dyn FnMut(Notice<'_>)) {
+        let words = self.alerting.as_mut().map(|alerting| alerting.look(at_once)).unwrap_or_default();
+        words.into_iter().for_each(|word| tell(Notice::Alerts(word)));
+    }
+
+    /// With all sources over, waits until everything that is durable was looked at and told, or that does not come forward.
+    /// Told to stop, it stops it; what was not told is told by the next run.
+    pub(super) fn drain_alerts(
+        &mut self,
+        sources: &mut [Running],
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), PipelineError> {
+        if self.alerting.is_none() {
+            return Ok(());
+        }
+        self.settle(tell)?;
+        if let Some(alerting) = &self.alerting {
+            alerting.finish();
+        }
+        let mut moved = (0, Instant::now());
+        while !self.stop.load(Ordering::Relaxed) && !self.alerts_ended() && moved.1.elapsed() < PATIENCE {
+            self.turn(sources, tell)?;
+            let position = self.alerting.as_ref().map_or(0, alerting::Alerting::position);
+            if position != moved.0 {
+                moved = (position, Instant::now());
+            }
+        }
+        if let Some(alerting) = &self.alerting {
+            alerting.stop();
+        }
+        let begun = Instant::now();
+        while !self.alerts_ended() && begun.elapsed() < alerting::STOP {
+            self.turn(sources, tell)?;
+            std::thread::sleep(NAP);
+        }
+        self.look_at_alerts(true, tell);
+        if !self.stop.load(Ordering::Relaxed) {
+            self.undelivered.extend(self.alerting.as_ref().and_then(alerting::Alerting::left));
+        }
+        Ok(())
+    }
+
+    fn alerts_ended(&self) -> bool {
+        self.alerting.as_ref().is_none_or(alerting::Alerting::has_ended)
+    }
+}
