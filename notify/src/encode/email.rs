@@ -39,7 +39,8 @@ pub(crate) fn encode(batch: &Batch<'_>, from: &str, to: &[String]) -> Encoded<Ve
 }
 
 fn subject(batch: &Batch<'_>) -> String {
-    let grave = batch.alerts.iter().max_by_key(|a| (a.fired, a.level));
+    // The first of the gravest.
+    let grave = batch.alerts.iter().rev().max_by_key(|a| (a.fired, a.level));
     match grave {
         Some(alert) if !batch.bare => format!("{}: {} {}", summary(batch), mark(alert), chat(&alert.title, TITLE)),
         _ => summary(batch),

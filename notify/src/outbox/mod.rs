@@ -117,7 +117,7 @@ impl Outbox {
             asked_until: state.not_before_ms.min(now + 60 * MINUTE),
             paused_until: now,
             backoff: Backoff::new(seed),
-            report: Report { position: state.position, forgotten: state.forgotten, ..Report::default() },
+            report: Report { forgotten: state.forgotten, ..Report::default() },
             settings,
         }
     }
@@ -148,7 +148,6 @@ impl Outbox {
     pub(crate) fn seen(&mut self, position: u64) {
         if self.waiting.is_empty() {
             self.seen = self.seen.max(Some(position));
-            self.report.position = self.seen;
         } else {
             // An empty mark behind what waits: kept as the reach of the last one.
             self.report.seen_behind = self.report.seen_behind.max(Some(position));
@@ -280,7 +279,6 @@ impl Outbox {
             Due::At(_) => {}
         }
         self.report.taken(left_out as u64, now);
-        self.report.position = self.position();
         self.report.waiting = self.waiting.len();
     }
 
@@ -315,7 +313,7 @@ impl Outbox {
             Due::At(at) => at,
             Due::Alerts(_) | Due::Again => Some(now),
         };
-        Report { next_ms: next, firing: self.firings.len(), ..self.report.clone() }
+        Report { next_ms: next, position: self.position(), firing: self.firings.len(), ..self.report.clone() }
     }
 }
 
