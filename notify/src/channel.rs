@@ -128,7 +128,7 @@ impl Channel {
         self.outbox.report(now_ms).next_ms
     }
 
-    /// Sends one message, if one is due, and waits for its answer, at most `timeout_ms` of the configuration.
+    /// Sends one message, if one is due, and waits for its answer, at most `timeout_ms` of the configuration; looking up a name may take longer.
     ///
     /// `clock` gives milliseconds UTC; it is asked before and after the message. `save` is called before the message goes out and behind
     /// its answer. It has to keep the state where a kill cannot take it away; if it fails before, nothing is sent.
@@ -141,6 +141,7 @@ impl Channel {
         save: &mut dyn FnMut(&State) -> Result<(), E>,
     ) -> Result<Step, E> {
         let now = clock();
+        self.outbox.notice(now);
         let due = match self.outbox.poll(now) {
             Due::At(_) => return Ok(Step::Idle),
             due => due,

@@ -54,6 +54,12 @@ impl Firings {
         self.kept.values().cloned().collect()
     }
 
+    /// The clock was set back by so much.
+    pub(crate) fn go_back(&mut self, ms: i64) {
+        self.round_at -= ms;
+        self.kept.values_mut().for_each(|f| f.until_ms = f.until_ms.map(|until| until - ms));
+    }
+
     /// When firing alerts are to be sent again.
     pub(crate) fn due(&self, now: i64) -> Option<i64> {
         (self.recovery.is_some() && self.kept.values().any(|f| f.fires(now))).then_some(self.round_at)

@@ -114,6 +114,26 @@ fn certificate() -> (Arc<ServerConfig>, String) {
     (Arc::new(config), pem)
 }
 
+/// An HTTPS server that answers each request with 204; its head is looked at. With a folder that holds its authority, `ca.pem`.
+pub(crate) fn secure_http(look: impl Fn(&str) + Send + 'static) -> (SocketAddr, tempfile::TempDir) {
+    let (config, authority) = certificate();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ca.pem"), authority).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let mut tls = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), socket);
+            let mut request = [0; 8192];
+            // Who does not believe the certificate never sends one.
+            let Ok(read) = tls.read(&mut request) else { continue };
+            look(&String::from_utf8_lossy(&request[..read]));
+            let _sent = tls.write_all(b"HTTP/1.1 204 X\r\nconnection: close\r\n\r\n").and_then(|()| tls.flush());
+        }
+    });
+    (address, dir)
+}
+
 struct Session {
     mode: Mode,
     trick: Option<Trick>,
