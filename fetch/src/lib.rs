@@ -12,6 +12,7 @@
 //! | [`Fingerprint`] | a file's content as OSS tells of it, held against what OSS tells |
 //! | `policy` | what a component may ask for at all |
 //! | `sign` | Log Service V1 and V4, OSS V4, ACS3 |
+//! | [`Post`] | posts of the host's own to one address, for the channels of alerts: no signature, no repeats |
 //! | `wire` | one exchange over `ureq` and rustls: bounded, without redirects or decoding; proxies, authorities |
 //! | `scrub` | takes credentials out of what a server repeats, control characters out of what is shown |
 //!
@@ -64,6 +65,7 @@ mod error;
 mod files;
 mod fingerprint;
 mod policy;
+mod post;
 mod request;
 mod scrub;
 mod secret;
@@ -77,6 +79,7 @@ pub use endpoint::{Endpoint, Network, Service};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use fingerprint::{Agreement, Fingerprint};
+pub use post::{Post, Posted, Unposted};
 pub use request::{Failure, Fault, Request, Response, Signer};
 pub use secret::Secret;
 pub use wire::WireConfig;
