@@ -9,6 +9,7 @@ pub mod agents;
 pub mod alerting;
 mod allocator;
 mod api;
+mod channels;
 mod charts;
 pub mod cli;
 pub mod clock;

@@ -25,7 +25,9 @@ use innertrail_logstore::Transaction;
 
 use crate::accounting::{broken_promises, frame, push};
 use crate::alerting::Alerting;
+use crate::alerting::load::Loaded;
 use crate::api::{ApiServer, Asked, Serving, Untold};
+use crate::channels::{Channels, Surrounding};
 use crate::clock;
 use crate::config::{Config, Source};
 use crate::fetch;
@@ -109,6 +111,8 @@ pub struct Pipeline {
     mirror: Option<Mirror>,
     /// What evaluates the alert rules, when it is wanted.
     alerting: Option<Alerting>,
+    /// Who is told of what fires, when somebody is.
+    channels: Option<Channels>,
     /// What `/metrics` shows, when it is wanted.
     board: Option<Arc<Board>>,
     /// For `innertrail tap`.
@@ -123,6 +127,19 @@ pub struct Pipeline {
     undelivered: Vec<String>,
     /// Set when it is to end.
     stop: Arc<AtomicBool>,
+}
+
+/// The channels that are told of alerts. They are made before anything fires, so that a new one begins behind what was there.
+fn channels(
+    config: &Config,
+    rules: Option<&Loaded>,
+    state: &innertrail_logstore::State,
+    sinks: &Sinks,
+) -> Result<Option<Channels>, SetupError> {
+    let Some((options, rules)) = config.alerts.as_ref().zip(rules) else { return Ok(None) };
+    let journal = state.next(innertrail_logstore::Store::Journal);
+    let around = Surrounding { config, set: Arc::clone(&rules.set), journal, notify: sinks.notify() };
+    Ok(Channels::new(options, &around)?)
 }
 
 impl Pipeline {
@@ -164,6 +181,7 @@ impl Pipeline {
         let alerting = config.alerts.as_ref().zip(rules.as_ref());
         let alerting =
             alerting.map(|(options, rules)| Alerting::new(config, options, rules, writer.state(), sinks.notify()));
+        let channels = channels(config, rules.as_ref(), writer.state(), &sinks)?;
         let gates = gate_server::bind(config, &component, &native, || {
             let post = post.clone();
             move |refusal| post.send(Event::Gate(refusal)).is_ok()
@@ -205,6 +223,7 @@ impl Pipeline {
             gates: Gates::new(gates),
             mirror,
             alerting,
+            channels,
             board,
             tap,
             _server: server,
@@ -310,6 +329,7 @@ impl Pipeline {
             self.drain_sinks(sources, tell)?;
         }
         self.drain_alerts(sources, tell)?;
+        self.drain_channels(sources, tell)?;
         self.stop_api(sources, tell)
     }
 

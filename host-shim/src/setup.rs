@@ -71,6 +71,9 @@ pub enum SetupError {
     /// A folder of rules cannot be used.
     #[error("alerts.rules: {0}")]
     Alerts(#[from] crate::alerting::load::LoadError),
+    /// A channel cannot be set up.
+    #[error("alerts.channels: {0}")]
+    Channel(#[from] innertrail_notify::ChannelError),
     /// A server of the gate cannot be set up.
     #[error("gate.{name}: {why}")]
     Gate {

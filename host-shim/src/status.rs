@@ -10,6 +10,7 @@ use innertrail_query::terminal_safe;
 use serde::Serialize;
 
 use crate::alerting::note::{Note as AlertsNote, Said as Evaluated};
+use crate::channels::note::{Note as ChannelsNote, Said as Told};
 use crate::gate::note as gates;
 use crate::gate::{GateStatus, LastAnswer};
 use crate::lag;
@@ -113,6 +114,9 @@ pub struct Status {
     /// What the evaluation of alert rules is doing, or was when its run ended. `innertrail status` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alerts: Option<Evaluated>,
+    /// What each channel is doing, or was when its run ended. `innertrail status` only.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub channels: BTreeMap<String, Told>,
     /// Where the input's bytes went.
     pub bytes: Bytes,
     /// Whether every input byte is accounted for (invariant I7).
@@ -145,6 +149,7 @@ impl Status {
         status.sinks = Note::read(snapshot.dir(), now_us);
         status.mirror = mirror::Note::read(snapshot.dir(), now_us);
         status.alerts = AlertsNote::read(snapshot, now_us);
+        status.channels = ChannelsNote::read(snapshot.dir(), now_us);
         // Right after a writer was killed in a rotation there is none; that is no reason to say nothing.
         status.seal = snapshot.checkpoint().ok().and_then(|note| Sealed::of(&note, now_us));
         Ok(status)
@@ -204,6 +209,7 @@ impl Status {
             sinks: BTreeMap::new(),
             mirror: None,
             alerts: None,
+            channels: BTreeMap::new(),
             bytes,
         }
     }
@@ -269,6 +275,9 @@ impl Status {
         }
         for (name, value) in self.alerts.iter().flat_map(Evaluated::lines) {
             line(name, &value);
+        }
+        for (name, channel) in &self.channels {
+            line(&format!("  channel {name}"), &channel.line());
         }
         let b = &self.bytes;
         let sum = format!(

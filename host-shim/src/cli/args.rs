@@ -22,8 +22,8 @@ use crate::gate::Dialect;
 
 pub use agents::{AgentConfigArgs, BlockPart, CheckArgs};
 pub use alerts::{
-    AlertsBacktestArgs, AlertsCommand, AlertsExplainArgs, AlertsFiredArgs, AlertsListArgs, AlertsTestArgs, Moment,
-    RulesArg,
+    AlertsBacktestArgs, AlertsCommand, AlertsExplainArgs, AlertsFiredArgs, AlertsListArgs, AlertsTestArgs,
+    AlertsTryArgs, Moment, RulesArg,
 };
 pub use charts::{ChartsCommand, ChartsCopyArgs, ChartsExportArgs, ChartsForm, ChartsListArgs, ChartsUpdateArgs};
 pub use cloud::{DoctorArgs, PolicyArgs, ReconcileArgs, Service};

@@ -96,6 +96,9 @@ fn own(args: &CheckArgs, agent: Option<&AgentReport>) -> Outcome {
     if let Some(options) = &config.alerts {
         let loaded = Alerting::load(options).map_err(setup::SetupError::from)?;
         findings.extend(loaded.faults.iter().map(|fault| format!("a rule is broken: {fault}")));
+        for (name, channel) in &options.channels {
+            crate::channels::check(name, channel).map_err(setup::SetupError::from)?;
+        }
     }
     findings.extend(unusable(&config.data_dir));
     let mut report = json!({

@@ -1,10 +1,12 @@
-//! Options of alerts: which rules a run evaluates. Must never name a receiver: `alerts.channels` is reserved for those.
+//! Options of alerts: which rules a run evaluates, and who is told. Must never hold a secret: channels name where theirs are.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use innertrail_notify::config::ChannelConfig;
 
 use super::pattern;
 use super::schema::yes;
@@ -34,6 +36,15 @@ pub struct Alerts {
 
     /// Where evaluation begins in a Logstore that has records already, when it was never evaluated before.
     pub from: From,
+
+    /// Who is told of alerts, by name. Each channel has its own position in the journal: one that is away keeps nobody waiting, and is told
+    /// when it is back.
+    #[schemars(extend("propertyNames" = { "maxLength": 64, "pattern": pattern::NAME }))]
+    pub channels: BTreeMap<String, ChannelConfig>,
+
+    /// Where people open the console, such as `https://audit.example:8687`: alerts are told with a link to it.
+    #[schemars(with = "String", length(max = 1024), regex(pattern = pattern::URL))]
+    pub console_url: Option<String>,
 }
 
 /// Where evaluation begins.
@@ -56,6 +67,8 @@ impl Default for Alerts {
             parameters: BTreeMap::new(),
             lateness_secs: 3_600,
             from: From::End,
+            channels: BTreeMap::new(),
+            console_url: None,
         }
     }
 }

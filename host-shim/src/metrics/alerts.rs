@@ -5,13 +5,45 @@
 use innertrail_alerts::Level;
 
 use super::exposition::Exposition;
+use std::collections::BTreeMap;
+
 use crate::alerting::note::Said;
+use crate::channels::note::Said as Told;
 
 /// States of evaluation.
 const STATES: [&str; 6] = ["starting", "running", "caught_up", "waiting", "stopped", "failed"];
 
 const COUNTER: &str = "counter";
 const GAUGE: &str = "gauge";
+
+/// States of a channel.
+const DOING: [&str; 7] = ["starting", "well", "retrying", "refused", "waiting", "stopped", "failed"];
+
+/// Those of the channels, as of now.
+pub(super) fn channels(out: &mut Exposition, channels: &BTreeMap<String, Told>) {
+    if channels.is_empty() {
+        return;
+    }
+    let help = "1 for the state that a channel is in, 0 for all others. Alert on `retrying` that stays, and on `refused` and `failed`.";
+    out.family("innertrail_alert_channel_state", GAUGE, help, |f| {
+        for (name, said) in channels {
+            DOING.iter().for_each(|word| f.add(&[("channel", name), ("state", word)], *word == said.state));
+        }
+    });
+    let mut family = |name, kind, help, value: &dyn Fn(&Told) -> u64| {
+        out.family(name, kind, help, |f| {
+            channels.iter().for_each(|(channel, said)| f.add(&[("channel", channel)], value(said)));
+        });
+    };
+    let help = "Messages that a channel's receiver took.";
+    family("innertrail_alert_channel_messages_total", COUNTER, help, &|said| said.sent);
+    let help = "Messages that a channel's receiver did not take. Each is tried again.";
+    family("innertrail_alert_channel_failures_total", COUNTER, help, &|said| said.failed);
+    let help = "Alerts that a channel has told.";
+    family("innertrail_alert_channel_alerts_total", COUNTER, help, &|said| said.told);
+    let help = "Alerts that wait in a channel.";
+    family("innertrail_alert_channel_waiting", GAUGE, help, &|said| said.waiting);
+}
 
 /// All of them, as of now.
 pub(super) fn families(out: &mut Exposition, said: &Said) {

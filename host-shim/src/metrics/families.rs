@@ -54,6 +54,7 @@ pub(super) fn text(board: &Board) -> String {
         if let Some(evaluated) = &shown.alerts {
             super::alerts::families(&mut out, evaluated);
         }
+        super::alerts::channels(&mut out, &shown.channels);
     }
     out.finish()
 }

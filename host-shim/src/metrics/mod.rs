@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::alerting::note::Said as Evaluated;
+use crate::channels::note::Said as Told;
 use crate::config::Config;
 use crate::lifecycle;
 use crate::mirror::note::Said as Copied;
@@ -44,6 +45,8 @@ pub(crate) struct Shown {
     pub(crate) mirror: Option<Copied>,
     /// What evaluation of alert rules says of itself, when there is one.
     pub(crate) alerts: Option<Evaluated>,
+    /// What each channel says of itself.
+    pub(crate) channels: BTreeMap<String, Told>,
     /// The newest signed checkpoint.
     pub(crate) checkpoint: String,
 }
@@ -178,6 +181,11 @@ mod tests {
             sinks: BTreeMap::from([("s\\".to_owned(), said)]),
             mirror: Some(copied),
             alerts: Some(evaluated),
+            channels: [(
+                "ops".to_owned(),
+                Told { state: "retrying".to_owned(), sent: 4, failed: 1, ..Told::default() },
+            )]
+            .into(),
             checkpoint: String::new(),
         });
         board.committed(Duration::from_millis(3));

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Event, Pipeline};
-use crate::alerting;
 use crate::notice::{Notice, PipelineError};
 use crate::running::Running;
+use crate::{alerting, channels};
 
 /// How long evaluation that does not come forward is waited for when everything else is done. A scheduled rule may take
 /// half of it.
@@ -19,6 +19,9 @@ const NAP: Duration = Duration::from_millis(5);
 impl Pipeline {
     /// Before anything is taken from a source: what is in the Logstore now is what was there before.
     pub(super) fn start_alerts(&mut self) -> Result<(), PipelineError> {
+        if let Some(channels) = &mut self.channels {
+            channels.start().map_err(PipelineError::Alerts)?;
+        }
         let Some(alerting) = &mut self.alerting else { return Ok(()) };
         let post = self.post.clone();
         alerting.start(move |parked| post.send(Event::Park(parked)).is_ok()).map_err(PipelineError::Alerts)
@@ -26,7 +29,8 @@ impl Pipeline {
 
     pub(super) fn look_at_alerts(&mut self, at_once: bool, tell: &mut dyn FnMut(Notice<'_>)) {
         let words = self.alerting.as_mut().map(|alerting| alerting.look(at_once)).unwrap_or_default();
-        words.into_iter().for_each(|word| tell(Notice::Alerts(word)));
+        let of_channels = self.channels.as_mut().map(|channels| channels.look(at_once)).unwrap_or_default();
+        words.into_iter().chain(of_channels).for_each(|word| tell(Notice::Alerts(word)));
     }
 
     /// With all sources over, waits until everything that is durable was looked at and told, or that does not come forward.
@@ -64,6 +68,42 @@ impl Pipeline {
             self.undelivered.extend(self.alerting.as_ref().and_then(alerting::Alerting::left));
         }
         Ok(())
+    }
+
+    /// With all alerts in the journal, waits until the channels have told them, or do not come forward. What was not told is
+    /// told by the next run.
+    pub(super) fn drain_channels(
+        &mut self,
+        sources: &mut [Running],
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), PipelineError> {
+        let Some(channels) = &self.channels else { return Ok(()) };
+        channels.finish();
+        let mut moved = (0, Instant::now());
+        while !self.stop.load(Ordering::Relaxed) && !self.channels_ended() && moved.1.elapsed() < channels::PATIENCE {
+            self.turn(sources, tell)?;
+            let position = self.channels.as_ref().map_or(0, channels::Channels::position);
+            if position != moved.0 {
+                moved = (position, Instant::now());
+            }
+        }
+        if let Some(channels) = &self.channels {
+            channels.stop();
+        }
+        let begun = Instant::now();
+        while !self.channels_ended() && begun.elapsed() < channels::STOP {
+            self.turn(sources, tell)?;
+            std::thread::sleep(NAP);
+        }
+        self.look_at_alerts(true, tell);
+        if !self.stop.load(Ordering::Relaxed) {
+            self.undelivered.extend(self.channels.iter().flat_map(channels::Channels::left));
+        }
+        Ok(())
+    }
+
+    fn channels_ended(&self) -> bool {
+        self.channels.as_ref().is_none_or(channels::Channels::has_ended)
     }
 
     fn alerts_ended(&self) -> bool {

@@ -4,6 +4,7 @@
 
 use super::Pipeline;
 use crate::alerting::Alerting;
+use crate::channels::Channels;
 use crate::lag;
 use crate::lifecycle;
 use crate::metrics::Shown;
@@ -27,6 +28,7 @@ impl Pipeline {
             sinks: self.sinks.said().clone(),
             mirror: self.mirror.as_ref().map(Mirror::said),
             alerts: self.alerting.as_ref().map(Alerting::said),
+            channels: self.channels.as_ref().map(Channels::said).unwrap_or_default(),
             checkpoint,
         });
     }

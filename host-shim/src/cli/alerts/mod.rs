@@ -8,6 +8,7 @@ mod fired;
 mod list;
 mod load;
 mod test;
+mod trial;
 
 use innertrail_alerts::Fault;
 use innertrail_query::terminal_safe;
@@ -23,6 +24,7 @@ pub(super) fn run(command: &AlertsCommand, log: &Log) -> Outcome {
         AlertsCommand::Explain(args) => explain::run(args),
         AlertsCommand::Backtest(args) => backtest::run(args, log),
         AlertsCommand::Fired(args) => fired::run(args),
+        AlertsCommand::Try(args) => trial::run(args),
     }
 }
 

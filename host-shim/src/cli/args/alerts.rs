@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::{DataDirArg, Format};
+use super::{ConfigArg, DataDirArg, Format};
 use crate::config;
 use crate::lifecycle::day::{DAY_US, parse_day};
 
@@ -35,6 +35,10 @@ pub enum AlertsCommand {
     /// Reads the journal, where each alert is an entry; may run beside `innertrail run`. With --format json each is a
     /// JSON object on a line of its own.
     Fired(AlertsFiredArgs),
+    /// Send one message that says it is a trial to a channel of the configuration
+    ///
+    /// Nothing is kept of it, and a run may go on meanwhile. Exits with 1 if it is not taken, and says why.
+    Try(AlertsTryArgs),
 }
 
 /// Which rules.
@@ -134,6 +138,17 @@ pub struct AlertsFiredArgs {
     /// Form of the answer
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
+}
+
+/// Options of `alerts try`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct AlertsTryArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// The channel, as `alerts.channels` names it
+    #[arg(value_name = "CHANNEL")]
+    pub channel: String,
 }
 
 /// A day or a time, UTC.
