@@ -8,6 +8,7 @@ mod alerts;
 mod api;
 mod cloud;
 mod component;
+mod console;
 mod crash;
 mod disk_full;
 mod faults;

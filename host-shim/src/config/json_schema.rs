@@ -108,6 +108,7 @@ mod tests {
                 "account: default",
                 "actiontrail: default",
                 "api: default",
+                "console: default",
                 "metrics: default",
                 "mirror: default",
                 "region: default",

@@ -6,6 +6,7 @@
 mod api;
 mod check;
 mod cloud;
+mod console;
 mod dedicated;
 mod error;
 mod gate;
@@ -31,6 +32,7 @@ pub use cloud::{
     ActionTrail, AddressStyle, AssumeRoleCredentials, Compression, Connection, Credentials, Network, OssSource, Proxy,
     Signature, SlsSource, Sts,
 };
+pub use console::{Console, DEFAULT_LISTEN as CONSOLE_LISTEN};
 pub use error::{ConfigError, Finding, Position};
 pub(crate) use error::{nearest, printable, shown};
 pub use gate::{Gate, GateCodec, OtlpGate, VectorGate};
@@ -112,13 +114,14 @@ impl Config {
             gate: Gate::default(),
             metrics: None,
             api: None,
+            console: None,
             mirror: None,
         })
     }
 
     /// Has every source end when all was read, as `--once` asks, and no server started that somebody may come to at any time.
     pub fn set_once(&mut self) {
-        (self.gate.vector, self.gate.otlp, self.api) = (None, None, None);
+        (self.gate.vector, self.gate.otlp, self.api, self.console) = (None, None, None, None);
         for source in self.sources.values_mut() {
             source.set_follow(false);
         }

@@ -40,7 +40,8 @@ fn document(bundles: &[Bundle], rules: &[&Rule], faults: &[innertrail_alerts::Fa
     })
 }
 
-fn one(rule: &Rule) -> Value {
+/// A rule as JSON.
+pub(crate) fn one(rule: &Rule) -> Value {
     json!({
         "name": rule.name,
         "id": rule.id,

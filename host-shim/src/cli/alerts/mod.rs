@@ -9,6 +9,8 @@ mod load;
 mod stored;
 mod test;
 
+pub(crate) use list::one as rule_as_json;
+
 use innertrail_alerts::Fault;
 use innertrail_query::terminal_safe;
 
