@@ -14,8 +14,10 @@ use crate::{Data, Problem};
 pub(crate) enum Weight {
     /// Milliseconds, whatever is asked.
     Light,
-    /// It may read the whole store.
-    Heavy,
+    /// Pages and counts, which the engine finds quickly in most cases.
+    Search,
+    /// It may read the whole store on all cores.
+    Sql,
 }
 
 /// One call.
@@ -36,19 +38,19 @@ const RANGE_AND_QUERY: [&str; 4] = ["q", "from", "to", "store"];
 pub(crate) const CALLS: &[Call] = &[
     get("/api/trust", &[], Weight::Light, trust),
     get("/api/columns", &[], Weight::Light, |rooms, _| Ok(rooms.data.columns())),
-    get("/api/span", &["q", "store"], Weight::Heavy, Rooms::span),
+    get("/api/span", &["q", "store"], Weight::Search, Rooms::span),
     get(
         "/api/search",
         &["q", "from", "to", "store", "offset", "limit", "order", "columns"],
-        Weight::Heavy,
+        Weight::Search,
         Rooms::search,
     ),
-    get("/api/histogram", &["q", "from", "to", "store", "buckets", "failures"], Weight::Heavy, Rooms::histogram),
-    get("/api/fields", &["q", "from", "to", "store", "field", "limit"], Weight::Heavy, Rooms::fields),
-    get("/api/table", &RANGE_AND_QUERY, Weight::Heavy, Rooms::table),
+    get("/api/histogram", &["q", "from", "to", "store", "buckets", "failures"], Weight::Search, Rooms::histogram),
+    get("/api/fields", &["q", "from", "to", "store", "field", "limit"], Weight::Sql, Rooms::fields),
+    get("/api/table", &RANGE_AND_QUERY, Weight::Sql, Rooms::table),
     get("/api/charts", &[], Weight::Light, |_, _| Ok(charts())),
-    get("/api/event", &["store", "seq", "id"], Weight::Heavy, Rooms::event),
-    get("/api/provider", &["q", "from", "to", "offset", "limit", "order"], Weight::Heavy, Rooms::provider),
+    get("/api/event", &["store", "seq", "id"], Weight::Search, Rooms::event),
+    get("/api/provider", &["q", "from", "to", "offset", "limit", "order"], Weight::Search, Rooms::provider),
     get("/api/integrity", &[], Weight::Light, integrity),
     get("/api/alerts", &["from", "to", "offset", "limit", "order"], Weight::Light, alerts),
     get("/api/consumers", &[], Weight::Light, consumers),

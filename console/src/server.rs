@@ -37,8 +37,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Pause after the system refused a connection, which it does when files run out.
 const REFUSED: Duration = Duration::from_millis(100);
-/// Calls at a time, and those that wait: of the light ones, of those that may read the store.
-const LANES: [(usize, usize); 2] = [(4, 128), (4, 64)];
+/// Calls at a time, and those that wait: light ones, searches, SQL. SQL takes all cores by itself.
+const LANES: [(usize, usize); 3] = [(4, 128), (4, 64), (3, 64)];
 
 /// How it serves.
 #[derive(Debug, Clone)]
@@ -184,7 +184,7 @@ impl Server {
         let Some(listener) = self.listener.take() else { return Ok(()) };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
-            .max_blocking_threads(LANES[0].0 + LANES[1].0 + 1)
+            .max_blocking_threads(LANES.iter().map(|lane| lane.0).sum::<usize>() + 1)
             .thread_name("console")
             .enable_all()
             .build()
@@ -294,7 +294,7 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Calls under way: few at a time, the others wait, and who would wait too long is told so.
 #[derive(Debug)]
-pub(crate) struct Work([Lane; 2]);
+pub(crate) struct Work([Lane; 3]);
 
 #[derive(Debug)]
 struct Lane {
@@ -303,8 +303,27 @@ struct Lane {
     queue: usize,
 }
 
+/// One that waits. A browser that goes away ends its call at any moment, so what was taken is given back by the drop.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn take(lane: &'a Lane) -> Result<Self, Problem> {
+        let waiting = Self(&lane.waiting);
+        if lane.waiting.fetch_add(1, Ordering::Relaxed) < lane.queue {
+            return Ok(waiting);
+        }
+        Err(Problem::new(503, "busy", "too many calls are waiting; try again in a moment"))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Work {
-    fn new(lanes: [(usize, usize); 2]) -> Self {
+    fn new(lanes: [(usize, usize); 3]) -> Self {
         Self(lanes.map(|(places, queue)| Lane {
             places: Arc::new(Semaphore::new(places)),
             waiting: AtomicUsize::new(0),
@@ -319,14 +338,16 @@ impl Work {
         patience: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let lane = &self.0[usize::from(weight == Weight::Heavy)];
-        if lane.waiting.fetch_add(1, Ordering::Relaxed) >= lane.queue {
-            lane.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Problem::new(503, "busy", "too many calls are waiting; try again in a moment"));
-        }
+        let lane = match weight {
+            Weight::Light => &self.0[0],
+            Weight::Search => &self.0[1],
+            Weight::Sql => &self.0[2],
+        };
+        let waiting = Waiting::take(lane)?;
         let done = async {
             let place = Arc::clone(&lane.places).acquire_owned().await;
             let place = place.map_err(|_| Problem::failed("the server is ending"))?;
+            drop(waiting);
             let done = tokio::task::spawn_blocking(move || {
                 let _place = place;
                 work()
@@ -334,7 +355,6 @@ impl Work {
             done.await.map_err(|_| Problem::failed("the call broke down on the server; its log says more"))
         };
         let done = tokio::time::timeout(patience, done).await;
-        lane.waiting.fetch_sub(1, Ordering::Relaxed);
         let late =
             || Problem::new(504, "late", format!("the call was not done after {} s; ask for less", patience.as_secs()));
         done.map_err(|_| late())?

@@ -363,6 +363,21 @@ fn what_takes_too_long_is_told_and_does_not_hold_up_what_is_quick() {
     assert!(slow.into_iter().all(|slow| slow.join().unwrap() == 504));
 }
 
+/// The story: a browser leaves a page whose calls wait; each left its number behind, and after some pages every call got 503.
+#[test]
+fn who_goes_away_takes_no_place_in_the_queue() {
+    let double = Double::new();
+    double.slow_ms.store(300, Ordering::Relaxed);
+    let (_server, at) = serving_with(|_| (), double);
+    for _ in 0..LANES[2].1 + 20 {
+        let mut stream = TcpStream::connect(at).unwrap();
+        stream.write_all(format!("GET /api/table?q=a%7Cb HTTP/1.1\r\nHost: {at}\r\n\r\n").as_bytes()).unwrap();
+        thread::sleep(Duration::from_millis(3));
+    }
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(get(at, "/api/table?q=a%7Cb").status, 200);
+}
+
 #[test]
 fn an_address_that_others_reach_needs_a_token_and_tls() {
     let bind = |change: &dyn Fn(&mut Options)| {

@@ -1,8 +1,8 @@
 // Calls of this console, one a widget. They must never go anywhere but to where the page came from.
 import { useEffect, useState } from "../vendor/htm/standalone.module.js";
 
-// Dear ones at a time: a browser has six connections, and the trust bar must not wait behind a wall of charts.
-const AT_ONCE = 4;
+// Questions with SQL at a time: a browser has six connections, and lists, histograms and the trust bar must not wait behind a wall of charts.
+const AT_ONCE = 3;
 let running = 0;
 const waiting = [];
 
@@ -29,8 +29,8 @@ export class Refused extends Error {
 }
 
 export async function ask(url, { method = "GET", body, signal } = {}) {
-  const light = /^\/api\/(about|trust|login|logout|columns|charts)/.test(url);
-  if (!light) await slot(signal);
+  const dear = /^\/api\/(table|fields)/.test(url);
+  if (dear) await slot(signal);
   try {
     const sent = await fetch(url, { method, body: body && JSON.stringify(body), signal, headers: body ? { "content-type": "application/json" } : {} });
     const told = await sent.json().catch(() => ({}));
@@ -38,7 +38,7 @@ export async function ask(url, { method = "GET", body, signal } = {}) {
     if (sent.status === 401 && url !== "/api/login") dispatchEvent(new Event("wants-login"));
     throw new Refused(sent.status, told.error || "failed", told.message || `HTTP ${sent.status}`);
   } finally {
-    if (!light) release();
+    if (dear) release();
   }
 }
 

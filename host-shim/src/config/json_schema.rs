@@ -114,6 +114,7 @@ mod tests {
                 "region: default",
                 "endpoint: default",
                 "tls: default",
+                "tls: default",
                 "otlp: default",
                 "vector: default",
                 "cache_dir: default"
