@@ -64,7 +64,7 @@ export function Drawer({ event: which, fields }) {
   useEffect(() => {
     const before = document.activeElement;
     box.current?.focus();
-    return () => { if (before?.isConnected && before !== document.body) before.focus(); else document.querySelector("tbody tr[tabindex='0']")?.focus(); };
+    return () => { if (before?.isConnected && before !== document.body) before.focus(); else (document.querySelector("tbody tr[tabindex='0']") ?? document.getElementById("main"))?.focus(); };
   }, []);
   const close = () => set({ event: null, tab: null });
   const onKeyDown = (event) => {

@@ -178,6 +178,7 @@ step("an event: opened and closed with the keyboard, raw, explained, proven, and
   assert.match(await test("proof-said").textContent(), /hashes lead to the signed root/);
   await page.reload();
   await test("proof").waitFor();
+  await test("rows").locator("tbody tr").nth(3).waitFor();
   await page.keyboard.press("Escape");
   await until("event", (event) => event === null);
   assert.equal(await page.evaluate(() => document.activeElement.tagName), "TR", "the focus is in the list again");
