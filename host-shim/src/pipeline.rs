@@ -30,6 +30,7 @@ use crate::api::{ApiServer, Asked, Serving, Untold};
 use crate::channels::{Channels, Surrounding};
 use crate::clock;
 use crate::config::{Config, Source};
+use crate::console::ConsoleServer;
 use crate::fetch;
 use crate::fetch::cloud::Plan;
 use crate::gate::server::{self as gate_server, Refusal};
@@ -120,7 +121,9 @@ pub struct Pipeline {
     _server: Option<Server>,
     /// What SDKs read from, when it is wanted.
     api: Option<ApiServer>,
-    /// Changes of its keys that are not in the journal yet.
+    /// What browsers look at, when it is wanted.
+    console: Option<ConsoleServer>,
+    /// Changes of the API's keys that are not in the journal yet.
     untold: Untold,
     /// Sinks and servers of the gate that wait for what is in the open transaction, and in the one on its way.
     parked: [Vec<Sender<()>>; 2],
@@ -156,6 +159,7 @@ impl Pipeline {
         let mut server = config.metrics.as_ref().map(|metrics| Server::bind(&metrics.listen)).transpose()?;
         let board = server.as_ref().map(|_| Arc::new(Board::new(config)));
         let mut api = config.api.as_ref().map(|api| ApiServer::bind(config, api)).transpose()?;
+        let mut console = config.console.as_ref().map(ConsoleServer::bind).transpose()?;
         let Rooms { component, bisector, native, writer, custody, mut told } = Rooms::open(config, "run")?;
         if let Err(e) = Standstill::reserve(&config.data_dir) {
             told.push(format!("`innertrail status` will not show it when the disk is full: no room for its note: {e}"));
@@ -202,6 +206,10 @@ impl Pipeline {
                 board.counts(api.counts());
             }
         }
+        if let Some(console) = &mut console {
+            console.start(&config.data_dir)?;
+            told.extend(console.told());
+        }
         Ok(Self {
             bisector,
             config: config.clone(),
@@ -228,6 +236,7 @@ impl Pipeline {
             tap,
             _server: server,
             api,
+            console,
             untold,
             parked: Default::default(),
             undelivered: Vec::new(),
@@ -316,7 +325,7 @@ impl Pipeline {
 
     /// Whether somebody may come at any time.
     fn serves(&self) -> bool {
-        self.api.is_some() || !self.gates.is_empty()
+        self.api.is_some() || self.console.is_some() || !self.gates.is_empty()
     }
 
     fn turns(&mut self, sources: &mut [Running], tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {

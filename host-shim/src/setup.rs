@@ -54,6 +54,9 @@ pub enum SetupError {
     /// The API cannot be served.
     #[error("api: {0}")]
     Api(#[from] crate::api::ApiStartError),
+    /// The console cannot be served.
+    #[error("console: {0}")]
+    Console(#[from] crate::console::ConsoleStartError),
     /// Its keys cannot be read.
     #[error(transparent)]
     ApiKeys(#[from] innertrail_api::auth::KeyFileError),

@@ -58,6 +58,14 @@ impl fmt::Debug for Secret {
 }
 
 impl Reference {
+    /// Has `take` look at the secret as it is now; the text is cleared afterwards.
+    ///
+    /// # Errors
+    /// [`ReferenceError`].
+    pub fn with<T>(&self, take: impl FnOnce(&str) -> T) -> Result<T, ReferenceError> {
+        self.read().map(|secret| take(secret.expose()))
+    }
+
     /// Reads the secret as it is now.
     pub(crate) fn read(&self) -> Result<Secret, ReferenceError> {
         let (place, text) = match self {

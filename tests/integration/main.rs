@@ -9,6 +9,7 @@ mod api;
 mod charts;
 mod cloud;
 mod component;
+mod console;
 mod crash;
 mod disk_full;
 mod faults;

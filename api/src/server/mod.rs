@@ -30,8 +30,9 @@ use crate::{Host, Names};
 pub use body::decompressed;
 use budget::Budget;
 pub use counts::Counts;
+pub use paced::Paced;
 use places::Places;
-use tls::Tls;
+pub use tls::Tls;
 use work::Lanes;
 
 /// Connections that are open at a time, unless the process may have fewer files.

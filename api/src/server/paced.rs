@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// The stream, and since when it takes nothing.
-pub(super) struct Paced<S> {
+#[derive(Debug)]
+pub struct Paced<S> {
     inner: S,
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
@@ -19,7 +20,8 @@ pub(super) struct Paced<S> {
 
 impl<S> Paced<S> {
     /// Gives up after `patience` without a byte taken.
-    pub(super) fn new(inner: S, patience: Duration) -> Self {
+    #[must_use]
+    pub fn new(inner: S, patience: Duration) -> Self {
         Self { inner, patience, waiting: None }
     }
 

@@ -24,9 +24,15 @@ struct Known {
 }
 
 /// The certificate in use.
-pub(super) struct Tls {
+pub struct Tls {
     files: TlsFiles,
     known: Mutex<Known>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+    }
 }
 
 impl Tls {
@@ -34,14 +40,15 @@ impl Tls {
     ///
     /// # Errors
     /// [`ServerError::Tls`].
-    pub(super) fn open(files: &TlsFiles) -> Result<Self, ServerError> {
+    pub fn open(files: &TlsFiles) -> Result<Self, ServerError> {
         let print = print(files);
         let known = Known { looked: Instant::now(), print, acceptor: read(files)? };
         Ok(Self { files: files.clone(), known: Mutex::new(known) })
     }
 
     /// What takes the next connection. Files that cannot be used leave the certificate that was read before in use.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.looked.elapsed() >= LOOK_EVERY {
             known.looked = Instant::now();

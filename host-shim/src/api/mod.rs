@@ -22,6 +22,7 @@ use crate::clock;
 use crate::config::{Api, Config};
 use crate::journal::Entry;
 pub(crate) use keys::{CHECKPOINT, Untold, entered};
+pub(crate) use search::Stores;
 
 /// What the API asks of the thread that has the writer.
 pub(crate) enum Asked {

@@ -11,12 +11,12 @@ use innertrail_query::live::{self, Live, LiveLimits, Reading, View, Wanted};
 
 /// The stores of one data directory.
 #[derive(Debug)]
-pub(super) struct Stores(Vec<(Store, Live)>);
+pub(crate) struct Stores(Vec<(Store, Live)>);
 
 impl Stores {
     /// Opens nothing yet: each store is opened when it is asked for first.
     #[must_use]
-    pub(super) fn new(data_dir: &Path, limits: LiveLimits) -> Self {
+    pub(crate) fn new(data_dir: &Path, limits: LiveLimits) -> Self {
         Self(Store::ALL.into_iter().map(|store| (store, Live::new(data_dir, store, limits))).collect())
     }
 }

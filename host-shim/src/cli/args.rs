@@ -32,7 +32,7 @@ pub use lifecycle::{
     CheckpointArgs, DisableArgs, EnableArgs, ExportArgs, HoldArgs, HoldCommand, HoldSetArgs, ProofArgs, RetentionArgs,
     RetentionCommand, RetentionSetArgs, VerifyArgs,
 };
-pub use live::{Room, TapArgs, TopArgs};
+pub use live::{ConsoleArgs, Room, TapArgs, TopArgs};
 pub use replay::{ReplayArgs, Where};
 
 /// The configuration file that is read when none is named, in the working directory.
@@ -73,7 +73,8 @@ pub enum Command {
     /// A Logstore that was never enabled is enabled first, with 180 days of retention or what the configuration says.
     /// With --config the sources of that file are read. With --include, and no file, the named files are: everything
     /// else is then at its default. With neither, `innertrail.yaml` in the working directory is the configuration. The API
-    /// of `api:` and servers of `gate:` are started too, but not with --once; with one of them it goes on until it is told to stop.
+    /// of `api:`, the console of `console:` and servers of `gate:` are started too, but not with --once; with one of them it goes on
+    /// until it is told to stop.
     /// What is sealed is copied to the bucket of `mirror:` meanwhile; a run that ends by itself waits for the rest of it.
     /// Rules of `alerts:` are evaluated over what is durable, and what fires is entered in the journal.
     Run(RunArgs),
@@ -159,6 +160,11 @@ pub enum Command {
     /// The sink's own position stays where it is, and a run may go on meanwhile. What the receiver refuses for good is
     /// named at the end, and the exit code is 1. With --set-position nothing is sent: the sink itself goes on there.
     Replay(ReplayArgs),
+    /// Show a Logstore in a browser, beside a run or without one
+    ///
+    /// The Logstore is opened read-only. The address is printed; the command goes on until it is told to stop. On an address of this
+    /// machine alone no token is needed: then whoever has a login on this machine may look.
+    Console(ConsoleArgs),
     /// Print the newest records
     Tail(TailArgs),
     /// Watch a Logstore by the second: sources, rooms and sinks with their rates

@@ -3,11 +3,12 @@
 //! Every error reaches the user here, once, as one message that says what to do; nothing below prints one.
 
 mod agent_config;
-mod alerts;
+pub(crate) mod alerts;
 pub mod args;
 mod charts;
 mod check;
 mod checkpoint;
+mod console;
 mod disable;
 mod doctor;
 mod enable;
@@ -33,14 +34,17 @@ mod top;
 mod verify;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use innertrail_logstore::Snapshot;
 use innertrail_query::terminal_safe;
 
 use crate::config::{Config, ConfigError};
 use crate::exit;
 use crate::lifecycle::LifecycleError;
+use crate::runtime::Transform;
 use crate::setup::SetupError;
 use args::{Args, Command};
 pub(crate) use log::Log;
@@ -118,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Proof(args) => proof::run(&args),
         Command::Query(args) => query::run(&args),
+        Command::Console(args) => console::run(&args, &log),
         Command::Tail(args) => tail::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Tap(args) => tap::run(&args),
@@ -175,6 +180,17 @@ fn completions(args: &args::CompletionsArgs) -> Outcome {
     clap_complete::generate(args.shell, &mut Args::command(), "innertrail", &mut out);
     io::stdout().write_all(&out)?;
     Ok(exit::OK)
+}
+
+/// The transform of the last run on this data directory.
+fn last_transform(snapshot: &Snapshot, dir: &Path) -> Result<Transform, Failure> {
+    crate::explain::last_transform(snapshot, dir).map_err(|error| {
+        if error.is::<ConfigError>() || error.is::<SetupError>() {
+            Failure::Usage(error)
+        } else {
+            Failure::Runtime(error)
+        }
+    })
 }
 
 /// Prints to stdout, ending with a newline.

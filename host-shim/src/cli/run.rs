@@ -17,8 +17,8 @@ use crate::sink::watch::{Weight, Word};
 
 pub(super) fn run(args: &RunArgs, log: &Log) -> Outcome {
     let config = load(args)?;
-    if config.sources.is_empty() && !config.gate.serves() && config.api.is_none() {
-        let help = "name one under `sources:`, give files with --include, or have `api:` or a server under `gate:` (not with --once)";
+    if config.sources.is_empty() && !config.gate.serves() && config.api.is_none() && config.console.is_none() {
+        let help = "name one under `sources:`, give files with --include, or have `api:`, `console:` or a server under `gate:` (not with --once)";
         return Err(Failure::Usage(anyhow!("there is no source to run; {help}")));
     }
     let stop = stop_flag()?;

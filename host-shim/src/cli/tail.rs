@@ -18,7 +18,7 @@ use innertrail_query::terminal_safe;
 use serde_json::json;
 
 use super::args::{TailArgs, TailDialect, TailFormat};
-use super::{Failure, Outcome, explain, improg, json_safe, run};
+use super::{Failure, Outcome, improg, json_safe, last_transform, run};
 use crate::clock::now_us;
 use crate::exit;
 use crate::runtime::Transform;
@@ -268,7 +268,7 @@ impl Form {
             TailFormat::Json => Self::Json,
             TailFormat::NativeJson => {
                 let key = SealKey::open(dir).map_err(|e| Failure::Usage(e.into()))?;
-                Self::NativeJson(Box::new(explain::last_transform(snapshot, dir)?), key)
+                Self::NativeJson(Box::new(last_transform(snapshot, dir)?), key)
             }
         })
     }
@@ -277,7 +277,7 @@ impl Form {
         match self {
             Self::Text => writeln!(out, "{}", line(layout, row))?,
             Self::Json => {
-                let mut columns = explain::columns(layout, row);
+                let mut columns = crate::explain::columns(layout, row);
                 columns.insert("it_seq".to_owned(), json!(row.seq));
                 columns.insert("it_received".to_owned(), json!(row.received_us));
                 columns.insert("event".to_owned(), json!(String::from_utf8_lossy(row.payload())));

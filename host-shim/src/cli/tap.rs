@@ -22,7 +22,7 @@ use self::filter::{Condition, wanted};
 use self::pace::Pace;
 use super::args::{Room, TailFormat, TapArgs};
 use super::tail::{Form, SLICE, expired, failed, pull};
-use super::{Failure, Outcome, explain, json_safe, run};
+use super::{Failure, Outcome, json_safe, last_transform, run};
 use crate::exit;
 use crate::runtime::Transform;
 use crate::runtime::wit::transform::{Batch, Codec, Encoding, Frame, Provenance};
@@ -138,7 +138,7 @@ fn is_wanted(conditions: &[Condition], reader: &Reader, row: &StoredRow) -> bool
     if conditions.is_empty() {
         return true;
     }
-    let mut columns = explain::columns(reader.snapshot().layout(), row);
+    let mut columns = crate::explain::columns(reader.snapshot().layout(), row);
     columns.insert("it_seq".to_owned(), json!(row.seq));
     let event = serde_json::from_slice(row.payload()).unwrap_or_default();
     wanted(conditions, &[&Value::Object(columns), &event])
@@ -156,7 +156,7 @@ fn inside(args: &TapArgs, room: Room, pace: &mut Pace) -> Outcome {
         Failure::Runtime(anyhow!("no run answers in {dir}: {e}; start `innertrail run` there, or name its --data-dir"))
     })?;
     stream.set_read_timeout(Some(SLICE))?;
-    let mut rooms = Rooms { transform: explain::last_transform(&snapshot, dir)?, room, unmasked: args.unmasked };
+    let mut rooms = Rooms { transform: last_transform(&snapshot, dir)?, room, unmasked: args.unmasked };
     let (mut lines, mut line) = (BufReader::new(stream), Vec::new());
     while !pace.is_over() {
         match lines.read_until(b'\n', &mut line) {

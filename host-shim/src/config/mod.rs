@@ -7,6 +7,7 @@ mod alerts;
 mod api;
 mod check;
 mod cloud;
+mod console;
 mod dedicated;
 mod error;
 mod gate;
@@ -33,6 +34,7 @@ pub use cloud::{
     ActionTrail, AddressStyle, AssumeRoleCredentials, Compression, Connection, Credentials, Network, OssSource, Proxy,
     Signature, SlsSource, Sts,
 };
+pub use console::{Console, DEFAULT_LISTEN as CONSOLE_LISTEN};
 pub use error::{ConfigError, Finding, Position};
 pub(crate) use error::{nearest, printable, shown};
 pub use gate::{Gate, GateCodec, OtlpGate, VectorGate};
@@ -114,6 +116,7 @@ impl Config {
             gate: Gate::default(),
             metrics: None,
             api: None,
+            console: None,
             mirror: None,
             alerts: None,
         })
@@ -121,7 +124,7 @@ impl Config {
 
     /// Has every source end when all was read, as `--once` asks, and no server started that somebody may come to at any time.
     pub fn set_once(&mut self) {
-        (self.gate.vector, self.gate.otlp, self.api) = (None, None, None);
+        (self.gate.vector, self.gate.otlp, self.api, self.console) = (None, None, None, None);
         for source in self.sources.values_mut() {
             source.set_follow(false);
         }

@@ -28,6 +28,8 @@ pub(super) const ENDPOINT: &str = "^(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?/?$";
 pub(super) const URL: &str = "^https?://[^@\\s\\u0000-\\u001f\\u007f]+$";
 /// Where to connect: host and port.
 pub(super) const ADDRESS: &str = "^[A-Za-z0-9.:\\[\\]-]+:[0-9]+$";
+/// A host name, without a port.
+pub(super) const HOST: &str = "^[A-Za-z0-9.-]+$";
 /// Where to listen: an IP address and a port.
 pub(super) const LISTEN: &str = "^[0-9A-Fa-f.:\\[\\]]+:[0-9]+$";
 /// Where a stream begins.
@@ -84,6 +86,10 @@ pub(super) fn rule(pattern: &str) -> Option<Rule> {
         LOGSTORE => (is_logstore, "letters, digits, `.`, `-` and `_`, first a letter or digit"),
         ENDPOINT => (is_endpoint, "a host name such as `cn-hangzhou.log.aliyuncs.com`, without path, user or query"),
         URL => (is_url, "`http://` or `https://`, a host, a port and a path, without user and password"),
+        HOST => (
+            |text| of(text, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-')),
+            "a host name: letters, digits, `.` and `-`, without a port",
+        ),
         ADDRESS => (is_address, "`host:port` or `ip:port`"),
         LISTEN => (
             |text| text.parse::<std::net::SocketAddr>().is_ok(),

@@ -3,6 +3,7 @@
 //! Must never judge a value that has a finding of its own: one mistake is told once.
 
 mod alerts;
+mod console;
 mod gate;
 mod mirror;
 
@@ -46,6 +47,7 @@ fn broken(config: &Config) -> Vec<Broken> {
     out.extend(gate::broken(config));
     out.extend(mirror::broken(config));
     out.extend(alerts::broken(config));
+    out.extend(console::broken(config));
     let mut rule = |holds: bool, at: &str, operands: [&str; 2], message: String, help| {
         if !holds {
             let operands = operands.map(str::to_owned).to_vec();

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::Alerts;
 use super::api::Api;
 use super::cloud::{ActionTrail, OssSource, SlsSource};
+use super::console::Console;
 use super::gate::Gate;
 use super::mirror::Mirror;
 use super::pattern;
@@ -90,6 +91,11 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Api")]
     pub api: Option<Api>,
+
+    /// The console: pages for a browser, served by `innertrail run`. Without it nothing listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Console")]
+    pub console: Option<Console>,
 
     /// A bucket that what is sealed is copied to. Without it nothing is copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]

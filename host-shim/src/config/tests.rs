@@ -155,6 +155,12 @@ api:
   tls: { certificate: ./tls.pem, key: ./tls.key }
   plaintext: true
   connections: 20000
+console:
+  listen: 0.0.0.0:8443
+  token: { type: file, path: ./token }
+  tls: { certificate: ./tls.pem, key: ./tls.key }
+  plaintext: false
+  names: [console.example.internal]
 mirror:
   bucket: my-copy
   prefix: innertrail/main

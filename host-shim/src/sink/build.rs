@@ -67,7 +67,7 @@ pub(crate) fn ms(ms: u32) -> Duration {
     Duration::from_millis(u64::from(ms))
 }
 
-fn reference(secret: &Secret) -> Option<Reference> {
+pub(crate) fn reference(secret: &Secret) -> Option<Reference> {
     match secret {
         Secret::None => None,
         Secret::Environment(at) => Some(Reference::Environment(at.variable.clone())),

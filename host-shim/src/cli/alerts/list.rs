@@ -97,7 +97,8 @@ fn document(bundles: &[Bundle], rules: &[Any<'_>], faults: &[innertrail_alerts::
     })
 }
 
-fn one(rule: &Rule) -> Value {
+/// A rule as JSON.
+pub(crate) fn one(rule: &Rule) -> Value {
     json!({
         "name": rule.name,
         "id": rule.id,

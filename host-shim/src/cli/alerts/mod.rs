@@ -10,6 +10,8 @@ mod load;
 mod test;
 mod trial;
 
+pub(crate) use list::one as rule_as_json;
+
 use innertrail_alerts::Fault;
 use innertrail_query::terminal_safe;
 

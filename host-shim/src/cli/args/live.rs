@@ -1,9 +1,36 @@
-//! The options of what looks at a running pipeline: `top`, `tap`.
+//! The options of what looks at a running pipeline: `console`, `top`, `tap`.
 
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::super::tap::filter::Condition;
 use super::{DataDirArg, Format, TailFormat};
+use crate::config;
+
+/// Options of `console`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ConsoleArgs {
+    /// Where the Logstore is.
+    #[command(flatten)]
+    pub data: DataDirArg,
+    /// IP address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = config::CONSOLE_LISTEN)]
+    pub listen: String,
+    /// File of the token that who looks has to give, mode 0600
+    #[arg(long, value_name = "FILE", value_parser = config::parse_path)]
+    pub token_file: Option<String>,
+    /// PEM file of the certificate
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_parser = config::parse_path)]
+    pub tls_certificate: Option<String>,
+    /// PEM file of its private key
+    #[arg(long, value_name = "FILE", requires = "tls_certificate", value_parser = config::parse_path)]
+    pub tls_key: Option<String>,
+    /// Serve without TLS on an address that others reach, because something in front does TLS
+    #[arg(long)]
+    pub plaintext: bool,
+    /// Host name that browsers call it by, beside addresses and localhost; may be given several times
+    #[arg(long = "name", value_name = "NAME")]
+    pub names: Vec<String>,
+}
 
 /// Options of `top`.
 #[derive(Debug, Clone, ClapArgs)]
