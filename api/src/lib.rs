@@ -41,7 +41,6 @@ pub use call::{Access, Call, Parameters, Role};
 pub use error::ApiError;
 pub use head::Head;
 pub use host::{Facts, Host};
-pub use meta::dashboards;
 pub use names::Names;
 pub use pull::{Data, DataError, DataOptions, ShardInfo};
 pub use served::Served;

@@ -48,7 +48,7 @@ pub(crate) const CALLS: &[Call] = &[
     get("/api/histogram", &["q", "from", "to", "store", "buckets", "failures"], Weight::Search, Rooms::histogram),
     get("/api/fields", &["q", "from", "to", "store", "field", "limit"], Weight::Sql, Rooms::fields),
     get("/api/table", &RANGE_AND_QUERY, Weight::Sql, Rooms::table),
-    get("/api/charts", &[], Weight::Light, |_, _| Ok(charts())),
+    get("/api/charts", &[], Weight::Light, charts),
     get("/api/event", &["store", "seq", "id"], Weight::Search, Rooms::event),
     get("/api/provider", &["q", "from", "to", "offset", "limit", "order"], Weight::Search, Rooms::provider),
     get("/api/integrity", &[], Weight::Light, integrity),
@@ -78,20 +78,19 @@ pub(crate) fn rooms(data: Arc<dyn Data>, clock: fn() -> i64) -> Rooms {
     Rooms { data, clock }
 }
 
-/// Where dashboards come from: the one place that knows.
-fn charts() -> Value {
+fn charts(rooms: &Rooms, _: &Parameters) -> Result<Value, Problem> {
     let stores = |word: &str| match word {
         "$journal" => "journal",
         "$quarantine" => "quarantine",
         "$passthrough" => "passthrough",
         _ => "log",
     };
-    let mut dashboards = innertrail_api::dashboards().to_vec();
+    let mut dashboards = rooms.data.dashboards();
     for chart in dashboards.iter_mut().filter_map(|d| d["charts"].as_array_mut()).flatten() {
         let store = stores(chart["search"]["logstore"].as_str().unwrap_or_default());
         chart["search"]["store"] = store.into();
     }
-    json!({ "dashboards": dashboards })
+    Ok(json!({ "dashboards": dashboards }))
 }
 
 fn trust(rooms: &Rooms, _: &Parameters) -> Result<Value, Problem> {

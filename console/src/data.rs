@@ -48,7 +48,7 @@ pub trait Data: Send + Sync {
     /// As [`Data::status`].
     fn find(&self, id: &str) -> Result<Option<Found>, Problem>;
 
-    /// What each room did with a record, where it is kept, and what proves it: members `rooms`, `kept` and `proof`.
+    /// What each room did with a record, where it is kept, and what proves it: members `rooms`, `rules`, `alerts`, `kept` and `proof`.
     ///
     /// # Errors
     /// As [`Data::status`]. What a single part cannot tell stands in its member.
@@ -59,6 +59,9 @@ pub trait Data: Send + Sync {
     /// # Errors
     /// As [`Data::status`].
     fn groups(&self) -> Result<Value, Problem>;
+
+    /// Dashboards as Log Service has them; names of stores stand in them as words, such as `$logstore`.
+    fn dashboards(&self) -> Vec<Value>;
 
     /// The alert rules with their remedies.
     fn rules(&self) -> Value;

@@ -130,6 +130,9 @@ impl Data for Double {
     fn groups(&self) -> Result<Value, Problem> {
         Ok(json!({"own": [], "api": []}))
     }
+    fn dashboards(&self) -> Vec<Value> {
+        innertrail_charts::builtin().iter().map(innertrail_charts::Pack::log_service).collect()
+    }
     fn rules(&self) -> Value {
         json!([])
     }

@@ -6,9 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use innertrail_alerts::{RuleSet, Store as RuleStore, Verdict};
 use innertrail_logstore::{Layout, Proof, Snapshot, Store, StoredRow, Value};
+use innertrail_query::{Format, Limits, Query};
 use serde_json::json;
 
+use crate::alerting::stored::{Places, Row};
 use crate::config::Config;
 use crate::runtime::Transform;
 use crate::runtime::wit::transform::{Batch, Codec, Frame, Provenance};
@@ -63,6 +66,41 @@ pub(crate) fn last_transform(snapshot: &Snapshot, dir: &Path) -> Result<Transfor
     let component = setup::component(&defaults)?;
     let json = last_setup(snapshot).map_or_else(|| defaults.transform_json(), str::to_owned);
     Ok(Transform::open(&component, &json)?)
+}
+
+/// The rules that match a record, and those that nearly do, with what is in their way. Rules look at the dedicated Logstore and
+/// the journal alone.
+pub(crate) fn rules(set: &RuleSet, layout: &Layout, store: Store, row: &StoredRow) -> Vec<Verdict> {
+    let store = match store {
+        Store::Log => RuleStore::Log,
+        Store::Journal => RuleStore::Journal,
+        Store::Quarantine | Store::Passthrough => return Vec::new(),
+    };
+    let places = Places::new(layout);
+    innertrail_alerts::explain(set, &Row { places: &places, row }.record(store))
+}
+
+/// What a run told of a record: the `alert_fired` entries of the journal that name it, the newest first.
+///
+/// # Errors
+/// The query's.
+pub(crate) fn fired(
+    snapshot: &Snapshot,
+    store: Store,
+    row: &StoredRow,
+) -> Result<serde_json::Value, innertrail_query::Error> {
+    let search = format!("eventName: alert_fired and seq = {} and store: {store}", row.seq);
+    let mut json = Vec::new();
+    let result = Query::open(snapshot.clone(), Store::Journal, Limits::default())?.run(&search)?;
+    // Writing into memory does not fail, and what a query finds is JSON.
+    let _summary = result.write(Format::Json, &mut json);
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&json).unwrap_or_default();
+    let entry = |row: &serde_json::Value| {
+        let mut entry: serde_json::Value = serde_json::from_str(row["event"].as_str()?).ok()?;
+        entry["entry"] = row["it_seq"].clone();
+        Some(entry)
+    };
+    Ok(rows.iter().filter_map(entry).collect())
 }
 
 /// Where a record is kept, and whether it is sealed.

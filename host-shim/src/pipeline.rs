@@ -25,7 +25,7 @@ use innertrail_logstore::Transaction;
 
 use crate::accounting::{broken_promises, frame, push};
 use crate::alerting::Alerting;
-use crate::alerting::load::Loaded;
+use crate::alerting::load::{self, Loaded};
 use crate::api::{ApiServer, Asked, Serving, Untold};
 use crate::channels::{Channels, Surrounding};
 use crate::clock;
@@ -207,7 +207,8 @@ impl Pipeline {
             }
         }
         if let Some(console) = &mut console {
-            console.start(&config.data_dir)?;
+            let rules = rules.as_ref().map_or_else(load::of_the_pack, |loaded| Arc::clone(&loaded.set));
+            console.start(&config.data_dir, rules)?;
             told.extend(console.told());
         }
         Ok(Self {

@@ -79,12 +79,6 @@ impl Kept {
     }
 }
 
-/// The dashboards that come with innertrail, as they are kept: names of stores stand in them as words, such as `$logstore`.
-#[must_use]
-pub fn dashboards() -> &'static [Value] {
-    &Kept::Dashboards.file().entries
-}
-
 /// The list, or what has the name that stands behind it.
 pub(crate) fn kept(router: &Router, call: &Call, kept: Kept, rest: &[String]) -> Result<Answer, ApiError> {
     match rest {

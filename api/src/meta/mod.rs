@@ -11,7 +11,6 @@ mod update;
 use chrono::DateTime;
 
 pub(crate) use index::index;
-pub use kept::dashboards;
 pub(crate) use kept::{Kept, kept};
 pub(crate) use logstore::{logstore, logstores, shards};
 pub(crate) use project::{asks_for_list, project, projects};

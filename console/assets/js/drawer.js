@@ -53,9 +53,20 @@ function Body({ data, tab, fields }) {
     return html`<pre tabindex="0" aria-label=${t("event.raw")} data-test="raw"><${Safe} text=${text} most=${1000000} lines=${true} json=${json} /></pre>`;
   }
   if (tab === "explain") {
-    return data.rooms && typeof data.rooms === "object" ? html`<${Pairs} label=${t("event.explain")} pairs=${Object.entries(data.rooms).sort((a, b) => place(a) - place(b))} />` : html`<p class="hint">${t("event.no_rooms")}</p>`;
+    return html`<${Rooms} data=${data} /><${Judged} data=${data} />`;
   }
   return tab === "proof" ? html`<${Proof} data=${data} />` : html`<${Columns} data=${data} fields=${fields} />`;
+}
+
+const Rooms = ({ data }) => (data.rooms && typeof data.rooms === "object" ? html`<${Pairs} label=${t("event.explain")} pairs=${Object.entries(data.rooms).sort((a, b) => place(a) - place(b))} />` : html`<p class="hint">${t("event.no_rooms")}</p>`);
+
+// Rules that fire or count the record, and what was told of it.
+function Judged({ data }) {
+  const matched = (data.rules || []).filter((rule) => rule.matched), told = Array.isArray(data.alerts) ? data.alerts : [];
+  return html`<h3>${t("event.rules")}</h3>
+    ${matched.length ? html`<ul class="plain" data-test="event-rules">${matched.map((rule) => html`<li><span class=${`chip level-${rule.level}`}>${t(`level.${rule.level}`, {}, rule.level)}</span> <b><${Safe} text=${rule.title} /></b>
+      <code><${Safe} text=${rule.rule} /></code> ${rule.fires ? "" : t("event.counted")}<br /><${Safe} text=${rule.remedy} most=${2000} /></li>`)}</ul>` : html`<p class="hint">${t("event.no_rules")}</p>`}
+    ${told.length > 0 && html`<ul class="plain" data-test="event-alerts">${told.map((alert) => html`<li>${t("event.told")} <time><${Safe} text=${alert.time} /></time> <code><${Safe} text=${alert.rule} /></code> <code><${Safe} text=${alert.alert} /></code></li>`)}</ul>`}`;
 }
 
 export function Drawer({ event: which, fields }) {

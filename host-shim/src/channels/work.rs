@@ -187,8 +187,7 @@ impl Telling {
     fn alert(&self, alert: read::Alert) -> Alert {
         let given = |text: String| (!text.is_empty()).then_some(text);
         let level = Level::ALL.into_iter().find(|level| level.as_str() == alert.level);
-        let link =
-            self.link.as_ref().map(|base| format!("{}/?page=alerts&alert={}", base.trim_end_matches('/'), alert.alert));
+        let link = self.link(&alert);
         Alert {
             position: alert.entry,
             fired: alert.fired,
@@ -218,6 +217,13 @@ impl Telling {
             trail: self.trail.clone(),
             link,
         }
+    }
+
+    /// The console's page of alerts, with the record open where the alert is about one.
+    fn link(&self, alert: &read::Alert) -> Option<String> {
+        let base = self.link.as_ref()?.trim_end_matches('/');
+        let event = alert.seq.map(|seq| format!("&event={}:{seq}", alert.store)).unwrap_or_default();
+        Some(format!("{base}/alerts?from=all{event}"))
     }
 
     fn remedy(&self, rule: &str) -> Option<String> {

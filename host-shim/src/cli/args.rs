@@ -179,7 +179,7 @@ pub enum Command {
     /// which only its owner can open, and this process takes them through the same rooms once more. The run is never kept
     /// waiting: what a tap does not take is left out.
     Tap(TapArgs),
-    /// Tell what each room did with one event, and why
+    /// Tell what each room did with one event and why, which rules fire on it, what was told of it, and what proves it
     Explain(ExplainArgs),
     /// Alert rules: list them, test them, hold them against an event, or against what the Logstore holds
     #[command(subcommand)]
@@ -321,6 +321,9 @@ pub struct ExplainArgs {
     /// Where the Logstore is.
     #[command(flatten)]
     pub data: DataDirArg,
+    /// Which rules it is held against.
+    #[command(flatten)]
+    pub rules: RulesArg,
     /// Id of the event: `eventId` or `EventID`
     #[arg(value_name = "EVENT_ID")]
     pub event_id: String,

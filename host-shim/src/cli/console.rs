@@ -8,6 +8,7 @@ use anyhow::anyhow;
 
 use super::args::ConsoleArgs;
 use super::{Failure, Log, Outcome};
+use crate::alerting::load;
 use crate::config::sinks::{Secret, SecretFile};
 use crate::config::{ApiTls, Console};
 use crate::console::{ConsoleServer, ConsoleStartError};
@@ -28,7 +29,7 @@ pub(super) fn run(args: &ConsoleArgs, log: &Log) -> Outcome {
     let usage = |error: ConsoleStartError| Failure::Usage(anyhow!(error));
     let mut server = ConsoleServer::bind(&console).map_err(usage)?;
     let stop = super::run::stop_flag()?;
-    server.start(&args.data.data_dir).map_err(usage)?;
+    server.start(&args.data.data_dir, load::of_the_pack()).map_err(usage)?;
     server.told().iter().for_each(|line| log.line("info", line));
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(NAP);

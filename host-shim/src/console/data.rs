@@ -1,11 +1,12 @@
 //! One data directory as the console asks for it. It must never write there.
 
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use innertrail_alerts::{Bundle, RuleSet};
+use innertrail_alerts::RuleSet;
 use innertrail_api::search::Engine;
+use innertrail_charts::{Pack, Shelf};
 use innertrail_console::{Data, Found, Problem};
 use innertrail_logstore::{Snapshot, Store};
 use innertrail_plugin::event::columns::{COLUMNS, Kind};
@@ -40,6 +41,7 @@ pub(super) struct Directory {
     stores: Stores,
     known: Mutex<(Instant, Snapshot)>,
     rooms: Mutex<Option<Rooms>>,
+    rules: Arc<RuleSet>,
     verification: Verification,
 }
 
@@ -56,7 +58,7 @@ fn failed(error: impl std::fmt::Display) -> Problem {
 
 impl Directory {
     /// Opens it.
-    pub(super) fn open(dir: &Path) -> Result<Self, innertrail_logstore::Error> {
+    pub(super) fn open(dir: &Path, rules: Arc<RuleSet>) -> Result<Self, innertrail_logstore::Error> {
         let snapshot = Snapshot::open(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
@@ -64,6 +66,7 @@ impl Directory {
             stores: Stores::new(dir, limits()),
             known: Mutex::new((Instant::now(), snapshot)),
             rooms: Mutex::new(None),
+            rules,
             verification: Verification::default(),
         })
     }
@@ -148,6 +151,8 @@ impl Data for Directory {
         };
         Ok(json!({
             "rooms": rooms,
+            "rules": explain::rules(&self.rules, snapshot.layout(), found.store, &found.row),
+            "alerts": explain::fired(&snapshot, found.store, &found.row).unwrap_or_else(|error| json!({"why": error.to_string()})),
             "kept": explain::kept(&snapshot, found.store, &found.row),
             "tree_size": snapshot.end(found.store),
             "proof": proof.as_ref().ok().map(explain::proof_text),
@@ -161,12 +166,13 @@ impl Data for Directory {
     }
 
     fn rules(&self) -> Value {
-        static RULES: LazyLock<Value> = LazyLock::new(|| {
-            let pack = Bundle::built_in();
-            let (set, _) = RuleSet::load(&pack.rules(), &std::collections::BTreeMap::new());
-            set.firing().map(rule_as_json).collect()
-        });
-        RULES.clone()
+        self.rules.firing().map(rule_as_json).collect()
+    }
+
+    fn dashboards(&self) -> Vec<Value> {
+        // What cannot be read is what `innertrail charts list` names; what is built in is always there.
+        let shelf = crate::charts::shelf(&self.dir).unwrap_or_else(|_| Shelf::of(&[], &[]));
+        shelf.all().map(Pack::log_service).collect()
     }
 
     fn verification(&self) -> Value {

@@ -9,6 +9,7 @@ mod verification;
 use std::path::Path;
 use std::sync::Arc;
 
+use innertrail_alerts::RuleSet;
 use innertrail_api::server::TlsFiles;
 use innertrail_console::{ConsoleError, Options, Server};
 use innertrail_sink::ReferenceError;
@@ -54,9 +55,9 @@ impl ConsoleServer {
         Ok(Self { server: Server::bind(options)?, open })
     }
 
-    /// Begins to serve a data directory with a Logstore in it.
-    pub(crate) fn start(&mut self, dir: &Path) -> Result<(), ConsoleStartError> {
-        let directory = Directory::open(dir)?;
+    /// Begins to serve a data directory with a Logstore in it; `rules` are those that events are explained by.
+    pub(crate) fn start(&mut self, dir: &Path, rules: Arc<RuleSet>) -> Result<(), ConsoleStartError> {
+        let directory = Directory::open(dir, rules)?;
         Ok(self.server.start(Arc::new(directory))?)
     }
 

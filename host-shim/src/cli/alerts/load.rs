@@ -10,7 +10,7 @@ use crate::alerting::load::{Loaded, Wanted, load as read};
 use crate::config::{Alerts, Config};
 
 /// Loads them.
-pub(super) fn load(args: &RulesArg) -> Result<Loaded, Failure> {
+pub(in crate::cli) fn load(args: &RulesArg) -> Result<Loaded, Failure> {
     let wanted = match options(args)? {
         Some(options) => return read(&Wanted::of(&options)).map_err(|e| Failure::Usage(e.into())),
         None => Wanted {

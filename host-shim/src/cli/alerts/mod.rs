@@ -30,8 +30,10 @@ pub(super) fn run(command: &AlertsCommand, log: &Log) -> Outcome {
     }
 }
 
+pub(super) use load::load;
+
 /// Names broken rules on standard error; the exit code of a command that went on with the others.
-fn broken(faults: &[Fault]) -> u8 {
+pub(super) fn broken(faults: &[Fault]) -> u8 {
     for fault in faults {
         eprintln!("{}", terminal_safe(&fault.to_string()));
     }
