@@ -128,9 +128,9 @@ fn clickhouse_draws_the_same_charts() {
     for pack in ["oss-audit", "platform-access", "custody"] {
         for chart in builtin(pack)["charts"].as_array().unwrap() {
             let name = format!("{pack}/{}", chart["title"].as_str().unwrap());
-            let (word, store) = STORES.iter().find(|(word, _)| chart["search"]["logstore"] == *word).unwrap();
+            let (_, store) = STORES.iter().find(|(word, _)| chart["search"]["logstore"] == *word).unwrap();
             let table = format!("file('{}/{store}/data/*/*.parquet', Parquet)", data.display());
-            let sql = chart["clickhouse"].as_str().unwrap().replace(word, &table);
+            let sql = chart["clickhouse"].as_str().unwrap().replace(&format!("${store}"), &table);
             let sql = sql.replace("$__timeFilter(it_time)", "1").replace("$__timeFilter(it_received)", "1");
             asked.push((name.clone(), sql));
             ours.insert(name, query(&data, store, chart["search"]["query"].as_str().unwrap()));
