@@ -100,8 +100,7 @@ pub(crate) fn load(wanted: &Wanted<'_>) -> Result<Loaded, LoadError> {
 /// The rules that are built in.
 pub(crate) fn of_the_pack() -> Arc<RuleSet> {
     let pack = Bundle::built_in();
-    let files: Vec<(&str, &str)> = pack.rules().collect();
-    Arc::new(RuleSet::load(&files, &BTreeMap::new()).0)
+    Arc::new(RuleSet::load(&pack.rules(), &BTreeMap::new()).0)
 }
 
 /// The `.yml` files below a folder. Hidden ones and links to folders are left out, so the way cannot go in a circle.
