@@ -76,16 +76,17 @@ impl Asker {
             }
             let now = clock::now_us().div_euclid(1_000_000);
             let due = rule.schedule.due(now);
-            let mut groups = self.groups(rule);
-            match groups.due {
+            let last = self.shared.lock().scheduled.get(&rule.name).and_then(|groups| groups.due);
+            match last {
                 Some(last) if last < due => {
-                    if !self.run_one(rule, groups, due) {
+                    if !self.run_one(rule, self.groups(rule), due) {
                         return false;
                     }
                 }
                 Some(last) if last <= now => {}
                 // A new rule waits until it is due for the first time; so does one that ran when the clock was ahead.
                 _ => {
+                    let mut groups = self.groups(rule);
                     groups.due = Some(due);
                     self.put(rule, groups);
                 }

@@ -13,6 +13,8 @@ pub(crate) mod note;
 pub mod read;
 mod shared;
 pub(crate) mod stored;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;

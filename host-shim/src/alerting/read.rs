@@ -248,7 +248,7 @@ mod tests {
         let mut alerts = place.open(From::Begin, Some(told(&place)));
         let batch = alerts.batch().unwrap();
         assert_eq!((batch.next, batch.at_end, batch.alerts.len()), (6, true, 4));
-        let [first, second, counted, end] = &batch.alerts[..] else { panic!() };
+        let [first, counted, second, end] = &batch.alerts[..] else { panic!() };
         assert_eq!((first.rule.as_str(), first.level.as_str(), first.severity), ("single", "medium", 6));
         assert_eq!((first.entry, first.seq, first.event_id.as_str(), first.store.as_str()), (1, Some(0), "A", "log"));
         assert_eq!((first.time.as_str(), first.title.as_str()), ("2026-11-23T00:00:00Z", "A title"));

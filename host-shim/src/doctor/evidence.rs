@@ -10,8 +10,9 @@ use std::time::SystemTime;
 use innertrail_fetch::{Client, Failure, Fault, Provider, Report, Request, Response, Signer, TrailStatus};
 use innertrail_logstore::Snapshot;
 
+use crate::alerting::Alerting;
 use crate::clock;
-use crate::config::{Config, Mirror, OssSource, Signature, SlsSource, Source};
+use crate::config::{Alerts, Config, Mirror, OssSource, Signature, SlsSource, Source};
 use crate::fetch::cloud::Plan;
 use crate::lag;
 use crate::lifecycle::{self, sources::Paused};
@@ -104,6 +105,8 @@ pub struct Local {
     pub retention_days: Option<u32>,
     /// Whether records are taken.
     pub enabled: Option<bool>,
+    /// What is wrong with the alert rules of the configuration, with its place; may hold text of rule files.
+    pub broken_rules: Vec<String>,
 }
 
 impl Evidence {
@@ -132,6 +135,7 @@ impl Evidence {
         }
         local.retention_days = Some(life.as_ref().map_or(config.logstore.retention_days, |life| life.retention.days));
         local.enabled = life.as_ref().map(|life| life.enabled);
+        local.broken_rules = config.alerts.as_ref().map(broken_rules).unwrap_or_default();
         let trail = if offline { None } else { provider::status(config) };
         Self { now_us: clock::now_us(), sources, trail, local }
     }
@@ -362,6 +366,14 @@ fn said(body: &[u8]) -> (String, String) {
 fn age_s(path: &Path) -> Option<u64> {
     let modified = std::fs::metadata(path).ok()?.modified().ok()?;
     Some(SystemTime::now().duration_since(modified).ok()?.as_secs())
+}
+
+/// What is wrong with the rules.
+fn broken_rules(options: &Alerts) -> Vec<String> {
+    match Alerting::load(options) {
+        Ok(loaded) => loaded.faults.iter().map(ToString::to_string).collect(),
+        Err(error) => vec![error.to_string()],
+    }
 }
 
 fn local(dir: &Path) -> Local {

@@ -45,6 +45,7 @@ pub enum Ailment {
     DiskSmall,
     ShortRetention,
     Disabled,
+    BrokenRule,
 }
 
 impl Ailment {
@@ -143,6 +144,9 @@ impl Ailment {
                 "the law asks for six months in many places: `innertrail retention set --profile six-months` keeps 184 days"
             }
             Self::Disabled => "`innertrail enable` takes records again",
+            Self::BrokenRule => {
+                "mend the rule where it says, or name it under `alerts.disable`; `innertrail alerts list --config` looks again"
+            }
         }
     }
 }

@@ -228,9 +228,9 @@ mod tests {
         innertrail_mirror_conflicts 1
         innertrail_mirror_waiting_since_timestamp_seconds{cause="overdue"} 1795391940
         innertrail_alerts_state{state="caught_up"} 1
+        innertrail_alert_rules{state="broken"} 1
         innertrail_alert_rules{state="loaded"} 72
         innertrail_alert_rules{state="scheduled"} 5
-        innertrail_alert_rules{state="broken"} 1
         innertrail_alerts_fired_total{level="high"} 3
         innertrail_alerts_behind_records 8
         innertrail_scheduled_rules_failed_total 2

@@ -27,6 +27,8 @@ fn a_broken_rule_is_named_with_its_place_and_the_others_are_evaluated() {
     assert!(text.contains("2 BROKEN") && text.contains("b.yml:4:19"), "{text}");
     let (found, _) = run(&["check", "--config", &config], 1);
     assert!(found.contains("a rule is broken") && found.contains("b.yml:4:19"), "{found}");
+    let (found, _) = run(&["doctor", "--config", &config], 1);
+    assert!(found.contains("b.yml:4:19") && found.contains("alerts.disable"), "{found}");
     // A folder that is not there is a mistake in the configuration.
     fs::write(&config, fs::read_to_string(&config).unwrap().replace("/rules\"", "/rulez\"")).unwrap();
     let (_, error) = run(&["run", "--once", "--config", &config], 2);

@@ -47,7 +47,7 @@ fn it_fires_is_silent_survives_a_kill_and_recovers() {
     assert!(fired["query"].as_str().unwrap().starts_with("eventName: DeleteObject |"), "{fired:#}");
     // What cannot be asked is named with its place, and stops nothing.
     going.until_log("rule bad cannot be evaluated; the others are: ");
-    going.until_log("rules/bad.yml:4:9: ");
+    going.until_log("rules/bad.yml:4:8: ");
     going.until_log("the result has no column `m`");
     // Killed and started again while it goes on: not told again.
     going.kill();
@@ -164,10 +164,8 @@ fn the_scheduled_rules_of_the_pack_fire_on_what_they_are_about() {
     // All alerts by actor are about those who did it.
     let told = scene.told();
     let actors = |rule: &str| of(&told, rule).iter().map(|a| a["group"][0][1].clone()).collect::<Vec<_>>();
-    assert_eq!(
-        (actors("oss-deletions-by-actor"), actors("oss-many-addresses")),
-        (vec!["ram-user:alice".into()], vec!["ram-user:alice".into()])
-    );
+    assert_eq!(actors("oss-deletions-by-actor"), ["ram-user:alice"]);
+    assert_eq!(actors("oss-many-addresses"), ["ram-user:alice", "ram-user:bob"]);
     assert_eq!(actors("oss-refused-share"), ["ram-user:bob"]);
     let (list, _) = run(&["alerts", "list"], 0);
     for name in &names {

@@ -10,6 +10,7 @@ mod lag;
 mod permission;
 mod reach;
 mod retention;
+mod rules;
 mod signature;
 mod trail;
 
@@ -20,7 +21,7 @@ use super::evidence::Evidence;
 type Check = fn(&Evidence) -> Vec<Finding>;
 
 /// All of them, in the order in which one thing builds on another.
-pub(super) const ALL: [(&str, Check); 12] = [
+pub(super) const ALL: [(&str, Check); 13] = [
     ("reach", reach::look),
     ("clock", clock::look),
     ("credentials", credentials::look),
@@ -33,4 +34,5 @@ pub(super) const ALL: [(&str, Check); 12] = [
     ("data_dir", data_dir::look),
     ("disk", disk::look),
     ("retention", retention::look),
+    ("rules", rules::look),
 ];
