@@ -22,6 +22,8 @@ function Verify({ told, again }) {
     const later = setTimeout(again, WAIT);
     return () => clearTimeout(later);
   });
+  // The bar looks again at once.
+  useEffect(() => { dispatchEvent(new Event("trust-changed")); }, [last?.time_us]);
   const begin = () => ask("/api/verify", { method: "POST" }).then(() => { fail(null); again(); }, fail);
   return html`<section class="card" id="verify" aria-label=${t("trust.verified")}><div class="row spread"><h2>${t("trust.verified")}</h2>
       <button class="main" onClick=${begin} disabled=${Boolean(way)} data-test="verify">${way ? t("verify.under_way") : t("verify.go")}</button></div>

@@ -288,7 +288,7 @@ step("provider access, integrity, alerts and consumers show what is there", asyn
   assert.match(await test("checkpoint").textContent(), new RegExp(`\\n${setup.total}\\n`));
   await test("verify").click();
   await page.locator("[data-test=verify-said].good").waitFor();
-  await test("trust-verified").locator("b:has-text('good to')").waitFor({ timeout: 30000 });
+  await test("trust-verified").locator("b:has-text('good to')").waitFor({ timeout: 5000 });
   assert.match(await test("gaps").textContent(), /the cursor expired/);
   assert.ok((await test("journal").locator("tbody tr").count()) >= 4);
   await test("trust-gaps").click();
