@@ -202,6 +202,9 @@ impl Server {
             options: self.options.clone(),
         });
         let (stop, stopping) = watch::channel(false);
+        // The first question opens the store, which takes a while where it is large: better before somebody looks.
+        let rooms = Arc::clone(&shared.rooms);
+        let _beside = runtime.spawn_blocking(move || calls::warm(&rooms));
         let serve = move || {
             runtime.block_on(serve(listener, shared, stopping));
             // A call that goes on beyond the grace is left to itself.

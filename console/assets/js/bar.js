@@ -39,7 +39,9 @@ export function TrustBar({ turn }) {
   const [beat, move] = useState(0);
   useEffect(() => {
     const each = setInterval(() => { if (!document.hidden) move((n) => n + 1); }, EVERY);
-    return () => clearInterval(each);
+    const now = () => move((n) => n + 1);
+    addEventListener("trust-changed", now);
+    return () => { clearInterval(each); removeEventListener("trust-changed", now); };
   }, []);
   const call = useCall("/api/trust", turn + beat), trust = call.data;
   if (!trust) return html`<div class="trust" aria-label=${t("trust.label")}><p class=${call.error ? "bad" : "hint"}>${call.error ? call.error.message : t("loading")}</p></div>`;

@@ -1,5 +1,5 @@
 // Counts by time, to be dragged over or walked along: arrows move, shift and arrows extend, Enter zooms, Escape takes it back.
-import { html, useRef, useState } from "../vendor/htm/standalone.module.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm/standalone.module.js";
 import { axes, bars, color, Plot } from "./plot.js";
 import { set } from "./state.js";
 import { t } from "./strings.js";
@@ -9,13 +9,15 @@ import { Table } from "./table.js";
 
 const zoom = (from, to) => set({ from: Math.floor(from), to: Math.max(Math.ceil(to), Math.floor(from) + 1), page: null });
 
-export function Histogram({ data }) {
+// `parts`: failures are shown too; `failed` brings them, which takes longer to count, and is drawn into the picture that is there: somebody
+// may be dragging over it.
+export function Histogram({ data, failed, parts = false }) {
   const plot = useRef(null), [cursor, move] = useState(null), [twin, show] = useState(false);
-  const { bounds, counts, failures, interval } = data;
+  const { bounds, counts, interval } = data, failures = failed?.failures?.length === counts.length ? failed.failures : null;
   const make = () => {
     const series = [{}, bars(t("hist.events"), color("--series-1"))];
     const values = [bounds.slice(0, -1), counts];
-    if (failures) { series.push(bars(t("hist.failures"), color("--series-fail"))); values.push(failures); }
+    if (parts) { series.push(bars(t("hist.failures"), color("--series-fail"))); values.push(failures ?? counts.map(() => 0)); }
     const options = {
       series, axes: axes(interval), scales: { x: { time: true, range: [bounds[0], bounds[bounds.length - 1]] }, y: { range: (_, __, most) => [0, Math.max(most, 1) * 1.08] } },
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
@@ -26,6 +28,7 @@ export function Histogram({ data }) {
     };
     return { options, data: values };
   };
+  useEffect(() => { if (parts && failures && plot.current) plot.current.setData([bounds.slice(0, -1), counts, failures], false); }, [failures]);
   const last = counts.length - 1;
   const paint = (next) => {
     const u = plot.current;
@@ -65,7 +68,7 @@ export function Histogram({ data }) {
       <button class="small" aria-pressed=${twin} onClick=${() => show(!twin)} data-test="hist-table">${twin ? t("chart.picture") : t("chart.table")}</button></div>
     <div class="hist-box" tabindex="0" role="application" aria-roledescription=${t("hist.title")} aria-label=${`${t("hist.title")}. ${t("hist.keys")}`}
       aria-describedby="hist-where" onKeyDown=${onKeyDown} onBlur=${() => paint(null)} data-test="hist" hidden=${twin}>
-      <${Plot} make=${make} deps=${[data]} height=${130} onMake=${(u) => { plot.current = u; }} /></div>
+      <${Plot} make=${make} deps=${[data, parts]} height=${130} onMake=${(u) => { plot.current = u; }} /></div>
     ${twin && html`<${Table} columns=${columns} rows=${rows} caption=${t("hist.title")} test="hist-rows" />`}
     <p id="hist-where" class="hint" role="status" aria-live="polite">${where || t("hist.keys")}</p>
   </section>`;

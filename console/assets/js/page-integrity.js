@@ -22,6 +22,8 @@ function Verify({ told, again }) {
     const later = setTimeout(again, WAIT);
     return () => clearTimeout(later);
   });
+  // The bar looks again at once.
+  useEffect(() => { dispatchEvent(new Event("trust-changed")); }, [last?.time_us]);
   const begin = () => ask("/api/verify", { method: "POST" }).then(() => { fail(null); again(); }, fail);
   return html`<section class="card" id="verify" aria-label=${t("trust.verified")}><div class="row spread"><h2>${t("trust.verified")}</h2>
       <button class="main" onClick=${begin} disabled=${Boolean(way)} data-test="verify">${way ? t("verify.under_way") : t("verify.go")}</button></div>
@@ -71,10 +73,12 @@ function Whole({ data, again }) {
   const quarantine = Object.entries(status.quarantine).map(([reason, n]) => ({ reason, n }));
   const sinks = Object.entries(status.sinks || {}).map(([name, sink]) => ({ name, ...sink }));
   return html`<div><div class="pair">
+    <div>
     <section class="card" id="seal" aria-label=${t("trust.sealed")}><h2>${t("trust.sealed")}</h2>
       <${Facts} pairs=${[[t("col.records"), html`<b data-test="records">${number(status.records)}</b>`], [t("seal.to"), status.seal ? `#${number(status.seal.records)}` : t("trust.none")], [t("seal.signed"), status.seal ? `${rfc3339(status.seal.time)} ${zoneName()}` : null], [t("seal.key"), seal.key && html`<code class="wrap">${seal.key}</code>`]]} />
       ${seal.checkpoint ? html`<pre tabindex="0" aria-label=${t("seal.checkpoint")} data-test="checkpoint">${seal.checkpoint}</pre>` : html`<p class="bad"><${Safe} text=${seal.why} /></p>`}
       <p class="hint">${t("seal.keep")}</p><code class="wrap">${command("checkpoint")}</code></section>
+    </div><div>
     <${Verify} told=${data.verification} again=${again} />
     <section class="card" id="state" aria-label=${t("trust.state")}><h2>${t("trust.state")}</h2>${life ? html`<${Facts} pairs=${[
       [t("trust.state"), t(`state.${life.state}`, {}, life.state)], [t("state.since"), rfc3339(life.since)], [t("state.retention"), life.retention_days >= 3650 ? t("state.for_ever") : t("state.days", { n: life.retention_days })],
@@ -85,7 +89,8 @@ function Whole({ data, again }) {
     <section class="card" id="bytes" aria-label=${t("trust.conserved")}><h2>${t("trust.conserved")}</h2>
       <p class=${status.conserved ? "good" : "bad"}>${status.conserved ? t("bytes.all", { n: bytes(b.input) }) : t("bytes.missing", { n: bytes(b.input - sum) })}</p>
       <${Table} caption=${t("trust.conserved")} rows=${parts} columns=${[{ key: "name", title: t("bytes.where"), cell: (row) => t(`bytes.${row.name}`) }, { key: "n", title: t("col.bytes"), number: true, cell: (row) => number(row.n) }]} />
-      ${quarantine.length > 0 && html`<h3><a data-own href=${link("search", { store: "quarantine", from: "all", to: null })}>${t("store.quarantine")}</a></h3><${Table} caption=${t("store.quarantine")} rows=${quarantine} columns=${[{ key: "reason", title: t("col.reason") }, { key: "n", title: t("col.records"), number: true, cell: (row) => number(row.n) }]} />`}</section></div>
+      ${quarantine.length > 0 && html`<h3><a data-own href=${link("search", { store: "quarantine", from: "all", to: null })}>${t("store.quarantine")}</a></h3><${Table} caption=${t("store.quarantine")} rows=${quarantine} columns=${[{ key: "reason", title: t("col.reason") }, { key: "n", title: t("col.records"), number: true, cell: (row) => number(row.n) }]} />`}</section>
+    </div></div>
     <section class="card" id="sources" aria-label=${t("integrity.sources")}><h2>${t("integrity.sources")}</h2><${Sources} sources=${status.sources} paused=${life?.paused} /></section>
     ${sinks.length > 0 && html`<section class="card" id="sinks" aria-label=${t("integrity.sinks")}><h2>${t("integrity.sinks")}</h2><${Table} caption=${t("integrity.sinks")} rows=${sinks} columns=${[
       { key: "name", title: t("col.sink") }, { key: "state", title: t("col.state") }, { key: "position", title: t("col.position"), number: true, cell: (row) => `#${number(row.position)}` }, { key: "behind", title: t("col.behind"), number: true, cell: (row) => number(row.behind) }]} /></section>`}

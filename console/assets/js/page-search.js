@@ -1,5 +1,5 @@
 // Search: the question, when its events were, which values they have, and the events themselves; or the result of SQL.
-import { html } from "../vendor/htm/standalone.module.js";
+import { html, useEffect, useState } from "../vendor/htm/standalone.module.js";
 import { path, useCall } from "./api.js";
 import { ApiCall, query, Told } from "./call.js";
 import { QueryBox } from "./complete.js";
@@ -28,11 +28,12 @@ function Columns({ chosen, columns }) {
       onChange=${(e) => change(c.name, e.target.checked)} /> ${c.name}</label>`)}</div></details>`;
 }
 
-function List({ q, range, store, turn, columns, total }) {
+function List({ q, range, store, turn, columns, total, done }) {
   const offset = Math.max(0, Number(get("page")) || 0) * ROWS, order = get("order", "new");
   const chosen = get("cols") ? get("cols").split(",").filter((name) => columns.some((c) => c.name === name)) : SHOWN[store];
   const url = range && chosen.length ? path("/api/search", { q: halves(q)[0] || "*", from: range.from, to: range.to, store: store === "log" ? null : store, offset: offset || null, limit: ROWS, order: order === "new" ? null : order, columns: chosen.join(",") }) : null;
   const call = useCall(url, turn), rows = call.data?.rows || [], event = get("event");
+  useEffect(() => { if (url && call.url === url) done(); }, [url, call.url, range]);
   const list = [
     { key: "time", title: `${t("col.time")} (${zoneName()})`, cell: (row) => html`<time>${shown(row.time_us)}</time>` },
     ...chosen.map((name) => ({ key: name, title: name, cell: (row) => (row.columns[name] === undefined ? html`<span class="null">·</span>` : html`<span class=${name === "it_outcome" ? `outcome-${row.columns[name]}` : ""}><${Safe} text=${row.columns[name]} most=${120} /></span>`) })),
@@ -53,8 +54,10 @@ export function Search({ turn, refresh, columns }) {
   const q = get("q", "*") || "*", store = STORES.includes(get("store")) ? get("store") : "log", [search, sql] = halves(q);
   const range = useRange(turn, { store: store === "log" ? null : store });
   const of = { from: range?.from, to: range?.to, store: store === "log" ? null : store };
-  const url = range && path("/api/histogram", { q: search || "*", ...of, buckets: 80, failures: store === "log" ? 1 : null });
-  const counts = useCall(url, turn);
+  const pieces = { q: search || "*", ...of, buckets: 80 }, url = range && path("/api/histogram", pieces), counts = useCall(url, turn);
+  // The list and the counts first; what has to look at every event waits for them.
+  const [listed, tell] = useState(null), calm = range && listed === url && (counts.url === url);
+  const failedUrl = calm && store === "log" ? path("/api/histogram", { ...pieces, failures: 1 }) : null, failed = useCall(failedUrl, turn);
   const tableUrl = range && sql ? path("/api/table", { q, ...of }) : null, table = useCall(tableUrl, turn);
   const submit = (text) => { if (text === q) refresh(); else set({ q: text || null, page: null, event: null }); };
   return html`<div class="page"><h1 class="sr">${t("nav.search")}</h1>
@@ -62,12 +65,12 @@ export function Search({ turn, refresh, columns }) {
         ${STORES.map((name) => html`<option value=${name} selected=${name === store}>${t(`store.${name}`)}</option>`)}</select></label>
       <${QueryBox} value=${q} columns=${columns} submit=${submit} /></div>
     ${q === "*" && store === "log" && html`<p class="samples"><span>${t("search.samples")}</span> ${SAMPLES.map((text) => html`<a data-own href=${here({ q: text, page: null })}><code>${text}</code></a> `)}</p>`}
-    <div class="card"><${Told} call=${counts}>${counts.data && html`<${Histogram} data=${counts.data} />`}<//>
+    <div class="card"><${Told} call=${counts}>${counts.data && html`<${Histogram} data=${counts.data} parts=${store === "log"} failed=${failed.url === failedUrl ? failed.data : null} />`}<//>
       ${counts.data?.total === 0 && html`<${Nothing} />`}
       <${ApiCall} url=${url} took=${counts.data?.took_ms} cli=${query(`${search || "*"} | select count(1)`, store)} /></div>
     ${tableUrl && html`<section class="card" aria-label=${t("search.result")}><h2>${t("search.result")}</h2><${Told} call=${table}>${table.data && html`<${Result} data=${table.data} caption=${t("search.result")} test="result" />
       ${table.data.cut && html`<p class="hint">${t("cut", { n: number(table.data.rows.length) })}</p>`}`}<//>
       <${ApiCall} url=${tableUrl} took=${table.data?.took_ms} cli=${query(q, store)} /></section>`}
-    <div class="beside"><${Fields} q=${q} range=${range} store=${store} turn=${turn} columns=${columns} />
-      <${List} q=${q} range=${range} store=${store} turn=${turn} columns=${columns} total=${counts.data?.complete ? counts.data.total : undefined} /></div></div>`;
+    <div class="beside"><${Fields} q=${q} range=${calm ? range : null} store=${store} turn=${turn} columns=${columns} />
+      <${List} q=${q} range=${range} store=${store} turn=${turn} columns=${columns} total=${counts.data?.complete ? counts.data.total : undefined} done=${() => tell(url)} /></div></div>`;
 }

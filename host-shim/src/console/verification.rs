@@ -2,7 +2,7 @@
 //!
 //! Must never say more than the verifier does: the key is the folder's own, so what is shown is that its files fit together.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -59,10 +59,9 @@ impl Verification {
     }
 }
 
-fn outcome(dir: &PathBuf, known: &Mutex<Known>) -> Value {
+fn outcome(dir: &Path, known: &Mutex<Known>) -> Value {
     let begun = clock::now_us();
-    let told = report(dir, known).unwrap_or_else(|error| json!({"ok": false, "why": format!("{error:#}")}));
-    let mut told = told;
+    let mut told = report(dir, known).unwrap_or_else(|error| json!({"ok": false, "why": format!("{error:#}")}));
     told["time"] = rfc3339(begun).into();
     told["time_us"] = begun.into();
     told["took_ms"] = clock::now_us().saturating_sub(begun).div_euclid(1_000).into();

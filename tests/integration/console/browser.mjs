@@ -288,7 +288,7 @@ step("provider access, integrity, alerts and consumers show what is there", asyn
   assert.match(await test("checkpoint").textContent(), new RegExp(`\\n${setup.total}\\n`));
   await test("verify").click();
   await page.locator("[data-test=verify-said].good").waitFor();
-  await test("trust-verified").locator("b:has-text('good to')").waitFor({ timeout: 30000 });
+  await test("trust-verified").locator("b:has-text('good to')").waitFor({ timeout: 5000 });
   assert.match(await test("gaps").textContent(), /the cursor expired/);
   assert.ok((await test("journal").locator("tbody tr").count()) >= 4);
   await test("trust-gaps").click();
@@ -346,8 +346,7 @@ async function speed() {
     await end();
   }
   console.log(`usable after, ms, over ${setup.total} events: ${took.map(([address, ms]) => `${address} ${ms}`).join(", ")}`);
-  const limit = Number(process.env.INNERTRAIL_CONSOLE_LIMIT_MS || 1000);
-  assert.ok(took[0][1] <= limit, `the first page took ${took[0][1]} ms, at most ${limit} are allowed`);
+  assert.ok(took[0][1] <= setup.limit_ms, `the first page took ${took[0][1]} ms, at most ${setup.limit_ms} are allowed`);
 }
 
 if (setup.what === "speed") await speed();
