@@ -37,7 +37,7 @@ pub(crate) fn of(config: &ChannelConfig) -> Settings {
         kind.own.iter().map(|(count, period_ms)| Limit { count: *count, period_ms: *period_ms }).collect();
     limits.push(Limit { count: per_minute as usize, period_ms: MINUTE });
     let lists = matches!(config, ChannelConfig::Webhook(_) | ChannelConfig::Alertmanager(_));
-    let mode = if lists { Mode::Digest } else { delivery.mode.unwrap_or(Mode::Digest) };
+    let mode = if lists { Mode::Digest } else { delivery.mode };
     let recovery = match config {
         ChannelConfig::Alertmanager(c) => Some(Recovery {
             resolve_after_ms: i64::from(c.resolve_after_secs) * SECOND,

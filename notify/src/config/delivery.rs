@@ -32,8 +32,8 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Delivery {
-    /// Whether alerts are gathered. Without it `digest` for chats and e-mail. Webhooks and Alertmanager always get lists.
-    pub mode: Option<Mode>,
+    /// Whether alerts are gathered. Webhooks and Alertmanager always get lists.
+    pub mode: Mode,
 
     /// Seconds for which a digest gathers alerts after the first one. Without it 10, for e-mail 60, for webhooks and Alertmanager
     /// 1.
@@ -62,10 +62,11 @@ pub struct Delivery {
 }
 
 /// Whether alerts are gathered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// What came within `collect_secs` is one message.
+    #[default]
     Digest,
     /// Each alert is a message, until one more would be the last that the limit allows: that one is a digest.
     Each,
@@ -74,7 +75,7 @@ pub enum Mode {
 impl Default for Delivery {
     fn default() -> Self {
         Self {
-            mode: None,
+            mode: Mode::Digest,
             collect_secs: None,
             max_per_minute: None,
             max_age_hours: 24,

@@ -1,7 +1,7 @@
 //! A message for an incoming webhook of Slack: one block of `plain_text`, which reads no mrkdwn, and a line for notifications.
 //! It must never hold `<`, `>` or `&` of an alert in any form, or let Slack unfold a link.
 //!
-//! Documented by Slack: a text of a section has at most 3,000 characters; one message a second; 429 with `Retry-After`.
+//! Slack's limits: a text of a section has at most 3,000 characters; one message a second; 429 with `Retry-After`. Its pages were not at hand.
 
 use serde_json::json;
 

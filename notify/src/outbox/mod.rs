@@ -99,6 +99,8 @@ pub(crate) struct Outbox {
     paused_until: i64,
     backoff: Backoff,
     report: Report,
+    /// What the clock said last.
+    last: i64,
 }
 
 impl Outbox {
@@ -118,7 +120,21 @@ impl Outbox {
             paused_until: now,
             backoff: Backoff::new(seed),
             report: Report { forgotten: state.forgotten, ..Report::default() },
+            last: now,
             settings,
+        }
+    }
+
+    /// Has every time that waits go back with a clock that was set back: pauses stay as long as they were.
+    pub(crate) fn notice(&mut self, now: i64) {
+        let back = self.last.saturating_sub(now).max(0);
+        self.last = now;
+        if back > 0 {
+            for at in [&mut self.since, &mut self.asked_until, &mut self.paused_until] {
+                *at = at.saturating_sub(back);
+            }
+            self.rate.go_back(back);
+            self.firings.go_back(back);
         }
     }
 
@@ -129,6 +145,7 @@ impl Outbox {
 
     /// Takes an alert in. One at or before a place that was fed already is not taken twice.
     pub(crate) fn feed(&mut self, alert: Alert, now: i64) {
+        self.notice(now);
         let fed = self.waiting.back().map(|a| a.position).max(self.seen);
         if fed.is_some_and(|fed| alert.position <= fed) {
             return;
@@ -225,6 +242,7 @@ impl Outbox {
 
     /// What became of what was sent.
     pub(crate) fn answered(&mut self, answer: Answer, now: i64) {
+        self.notice(now);
         let Some(sent) = self.sending.take() else { return };
         self.rate.end(now);
         match answer {

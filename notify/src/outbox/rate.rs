@@ -70,6 +70,14 @@ impl Rate {
         }
     }
 
+    /// The clock was set back by so much.
+    pub(crate) fn go_back(&mut self, ms: i64) {
+        for one in &mut self.sent {
+            one.begun -= ms;
+            one.answered = one.answered.map(|at| at - ms);
+        }
+    }
+
     pub(crate) fn sent(&self) -> Vec<Sent> {
         self.sent.clone()
     }

@@ -140,6 +140,17 @@ fn old_alerts_go_first_in_a_digest_that_says_so() {
     assert_eq!((send(&mut outbox, T, taken), send(&mut outbox, T, taken)), (vec![1, 2, 3], vec![4]));
 }
 
+#[test]
+fn a_clock_that_is_set_back_delays_nothing_and_loosens_no_limit() {
+    let mut outbox = Outbox::new(settings(|s| s.limits[0].count = 1), None, T, 1);
+    outbox.feed(alert(1, T), T);
+    send(&mut outbox, T + 10_000, taken);
+    let back = T - 10 * 60 * MINUTE;
+    outbox.feed(alert(2, back), back);
+    assert_eq!(outbox.poll(back), Due::At(Some(back + MINUTE)));
+    assert_eq!(send(&mut outbox, back + MINUTE, taken), [2]);
+}
+
 fn recovering() -> Settings {
     settings(|s| {
         s.collect_ms = 0;

@@ -114,6 +114,41 @@ fn certificate() -> (Arc<ServerConfig>, String) {
     (Arc::new(config), pem)
 }
 
+/// An HTTPS server that answers each request with 204; its head is looked at. With a folder that holds its authority, `ca.pem`.
+pub(crate) fn secure_http(look: impl Fn(&str) + Send + 'static) -> (SocketAddr, tempfile::TempDir) {
+    let (config, authority) = certificate();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ca.pem"), authority).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let mut tls = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), socket);
+            // Who does not believe the certificate never sends one.
+            let Some(request) = whole(&mut tls) else { continue };
+            look(&request);
+            let _sent = tls.write_all(b"HTTP/1.1 204 X\r\nconnection: close\r\n\r\n").and_then(|()| tls.flush());
+        }
+    });
+    (address, dir)
+}
+
+/// A request to the end of its body; a connection that is closed on unread bytes loses the answer.
+fn whole(tls: &mut impl Read) -> Option<String> {
+    let (mut request, mut piece) = (String::new(), [0; 4096]);
+    loop {
+        let read = tls.read(&mut piece).ok().filter(|read| *read > 0)?;
+        request.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+        if let Some((head, body)) = request.split_once("\r\n\r\n") {
+            let length =
+                head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+            if body.len() >= length.unwrap().parse().unwrap() {
+                return Some(request);
+            }
+        }
+    }
+}
+
 struct Session {
     mode: Mode,
     trick: Option<Trick>,

@@ -1,4 +1,4 @@
-//! The webhook's contract: method, path, signature, schema, ids, limits of time, redirects.
+//! The webhook's contract: method, path, signature, schema, ids, limits of time, redirects, TLS.
 
 use std::sync::{Arc, Mutex};
 
@@ -99,4 +99,19 @@ fn late_alerts_are_marked() {
     clock.turn(T + 25 * 3_600_000);
     deliver(&mut channel, &clock, &[alert(1), alert(2)]);
     server.check();
+}
+
+#[test]
+fn an_authority_of_ones_own_is_believed_if_it_is_named_and_a_channel_goes_to_a_thread() {
+    let clock = Clock::new();
+    let (server, ca_file) =
+        crate::smtp_double::secure_http(|seen| assert!(seen.starts_with("POST /secret-part HTTP/1.1\r\n")));
+    let url = format!("https://localhost:{}/secret-part", server.port());
+    let mut strange = channel("webhook", &url, "", None, &clock);
+    let report = drive(&mut strange, &clock, &[alert(1)], |r| r.failed == 1);
+    assert!(report.waiting == 1 && report.last_error.unwrap().contains("ca_file"));
+    let named = format!(r#","ca_file":{:?}"#, ca_file.path().join("ca.pem"));
+    let mut channel = channel("webhook", &url, &named, None, &clock);
+    let report = std::thread::spawn(move || deliver(&mut channel, &clock, &[alert(1)])).join().unwrap();
+    assert_eq!((report.sent, report.failed), (1, 0));
 }
