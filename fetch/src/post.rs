@@ -4,6 +4,7 @@
 //! the address than scheme, host and port: what stands behind them is often a key.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use ureq::http::Uri;
 
@@ -12,7 +13,8 @@ use crate::error::ConfigError;
 use crate::request::Fault;
 use crate::wire::{Body, Exchange, Target, Wire, WireConfig};
 
-/// One host to post to. Connections are kept between requests; proxies and authorities are those of [`WireConfig`].
+/// One host to post to. Connections are kept between requests; proxies and authorities are those of [`WireConfig`], and
+/// this machine is reached without a proxy.
 pub struct Post {
     wire: Wire,
     base: String,
@@ -82,7 +84,7 @@ impl Post {
             host: authority.host().to_owned(),
             port,
             address: None,
-            direct: false,
+            direct: is_here(authority.host()),
         };
         let (base, authority) = (target.base.clone(), authority.as_str().to_owned());
         let wire = Wire::new(config, environment, &[target], 1)?;
@@ -118,6 +120,11 @@ impl Post {
     }
 }
 
+/// This machine, which no proxy has anything to do with.
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 impl fmt::Debug for Post {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Post").field("base", &self.base).finish_non_exhaustive()
@@ -139,6 +146,7 @@ mod tests {
     fn only_an_address_without_a_path_is_taken_and_none_is_repeated_in_an_error() {
         let made = |base: &str| Post::new(&WireConfig::default(), &Environment::of([("a", "b")]), base);
         assert_eq!(made("http://h.example:81").unwrap().base(), "http://h.example:81");
+        assert!(["localhost", "127.0.0.1", "[::1]"].into_iter().all(is_here) && !is_here("localhost.example"));
         for base in ["ftp://hidden-word", "hidden-word", "http://hidden-word@h", "http://h/hidden-word", "http://"] {
             let said = made(base).unwrap_err().to_string();
             assert!(!said.contains("hidden-word"), "{said}");

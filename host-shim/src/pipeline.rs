@@ -156,6 +156,9 @@ impl Pipeline {
         let mirror = config.mirror.as_ref().map(|options| Mirror::new(config, options)).transpose();
         let mirror = mirror.map_err(SetupError::Mirror)?;
         let rules = config.alerts.as_ref().map(Alerting::load).transpose()?;
+        for (name, channel) in config.alerts.iter().flat_map(|alerts| &alerts.channels) {
+            crate::channels::check(name, channel)?;
+        }
         let mut server = config.metrics.as_ref().map(|metrics| Server::bind(&metrics.listen)).transpose()?;
         let board = server.as_ref().map(|_| Arc::new(Board::new(config)));
         let mut api = config.api.as_ref().map(|api| ApiServer::bind(config, api)).transpose()?;

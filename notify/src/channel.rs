@@ -6,46 +6,15 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::alert::Alert;
-use crate::config::{ChannelConfig, Secret};
+use crate::config::ChannelConfig;
 use crate::encode::{self, Batch, alertmanager::Timed};
 use crate::outbox::{Answer, Due, Load, Outbox, State};
 use crate::plain;
 use crate::report::{Doing, Report};
-use crate::secret::{Scrub, SecretError, SecretText, Secrets};
-use crate::send::{Http, Kind, SendError, Smtp, Verdict};
+use crate::secret::{SecretText, Secrets};
+use crate::send::Verdict;
 use crate::settings;
-
-/// Why there is no channel. It never repeats a secret.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChannelError {
-    /// A secret cannot be had.
-    #[error("channel {channel}: `{option}`: {error}")]
-    Secret {
-        /// The channel.
-        channel: String,
-        /// The option with the reference.
-        option: &'static str,
-        /// Where it was to be, and what is wrong.
-        error: SecretError,
-    },
-    /// A secret is needed and `type: none` was given.
-    #[error("channel {channel}: `{option}` is needed: say where it is, with `type: environment` or `type: file`")]
-    Missing {
-        /// The channel.
-        channel: String,
-        /// The option.
-        option: &'static str,
-    },
-    /// What was given cannot be used.
-    #[error("channel {channel}: {why}")]
-    Unusable {
-        /// The channel.
-        channel: String,
-        /// What is wrong, and what to write.
-        why: String,
-    },
-}
+use crate::way::{ChannelError, Way};
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +25,6 @@ pub enum Step {
     Sent,
     /// A message was not taken, or nobody knows; it is tried again.
     Failed,
-}
-
-/// How a channel sends.
-enum Way {
-    Http { http: Http, key: Option<SecretText>, authorization: Option<SecretText> },
-    Mail(Smtp),
 }
 
 /// A channel. The crate's documentation shows the loop that it wants.
@@ -85,7 +48,7 @@ impl Channel {
         secrets: Box<dyn Secrets>,
         now_ms: i64,
     ) -> Result<Self, ChannelError> {
-        let way = way(name, config, secrets.as_ref())?;
+        let way = Way::new(name, config, secrets.as_ref())?;
         let mut seed = [0; 8];
         // Without randomness the pauses are those of every other channel; nothing else depends on it.
         let _seeded = getrandom::fill(&mut seed);
@@ -212,7 +175,7 @@ impl Channel {
 
     /// Reads the secrets again: somebody may have changed what was refused. Those at hand stay where that fails.
     fn renew(&mut self) {
-        if let Ok(way) = way(&self.name, &self.config, self.secrets.as_ref()) {
+        if let Ok(way) = Way::new(&self.name, &self.config, self.secrets.as_ref()) {
             self.way = way;
         }
     }
@@ -223,7 +186,8 @@ impl Channel {
         self.outbox.report(now_ms)
     }
 
-    /// What has to be kept; [`Channel::step`] hands it over whenever it matters, this is for the end of a run.
+    /// What has to be kept. [`Channel::step`] hands it over whenever a kill would matter; this is for the end of a run, and for now and then, since
+    /// alerts that are not for this channel move the position without a message.
     #[must_use]
     pub fn state(&self) -> State {
         self.outbox.state()
@@ -277,50 +241,4 @@ fn message_id(name: &str, alerts: &[Alert], load: Load) -> String {
         hash.update([0, u8::from(alert.fired)]);
     }
     plain::hex(&hash.finalize()[..16])
-}
-
-fn way(name: &str, config: &ChannelConfig, secrets: &dyn Secrets) -> Result<Way, ChannelError> {
-    let read = |option: &'static str, reference: &Secret| {
-        let bad = |error| ChannelError::Secret { channel: name.to_owned(), option, error };
-        secrets.read(reference).map_err(bad)
-    };
-    let address = |reference: &Secret| {
-        let missing = || ChannelError::Missing { channel: name.to_owned(), option: "url" };
-        read("url", reference)?.ok_or_else(missing)
-    };
-    let unusable = |error: SendError| ChannelError::Unusable { channel: name.to_owned(), why: error.to_string() };
-    let timeout = config.delivery().timeout_ms;
-    let post = |kind, url: &str, path: &str, ca: &Option<std::path::PathBuf>, key, authorization| {
-        let mut scrub = Scrub::default();
-        for secret in [&key, &authorization].into_iter().flatten() {
-            let secret: &SecretText = secret;
-            scrub.add(secret.expose());
-        }
-        let http = Http::new(kind, url, path, ca.as_deref(), timeout, scrub).map_err(unusable)?;
-        Ok(Way::Http { http, key, authorization })
-    };
-    match config {
-        ChannelConfig::Webhook(c) => {
-            let (key, authorization) = (read("signing_key", &c.signing_key)?, read("authorization", &c.authorization)?);
-            post(Kind::Webhook, address(&c.url)?.expose(), "", &c.ca_file, key, authorization)
-        }
-        ChannelConfig::Dingtalk(c) => {
-            let key = read("signing_key", &c.signing_key)?;
-            post(Kind::Dingtalk, address(&c.url)?.expose(), "", &c.ca_file, key, None)
-        }
-        ChannelConfig::Feishu(c) => {
-            let key = read("signing_key", &c.signing_key)?;
-            post(Kind::Feishu, address(&c.url)?.expose(), "", &c.ca_file, key, None)
-        }
-        ChannelConfig::Wecom(c) => post(Kind::Wecom, address(&c.url)?.expose(), "", &c.ca_file, None, None),
-        ChannelConfig::Slack(c) => post(Kind::Slack, address(&c.url)?.expose(), "", &c.ca_file, None, None),
-        ChannelConfig::Alertmanager(c) => {
-            let authorization = read("authorization", &c.authorization)?;
-            post(Kind::Alertmanager, &c.url, "/api/v2/alerts", &c.ca_file, None, authorization)
-        }
-        ChannelConfig::Email(c) => {
-            let password = read("password", &c.password)?;
-            Smtp::new(c, password, Scrub::default()).map(Way::Mail).map_err(unusable)
-        }
-    }
 }

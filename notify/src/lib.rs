@@ -84,9 +84,11 @@ mod report;
 mod secret;
 mod send;
 mod settings;
+mod way;
 
 pub use alert::{Alert, Level};
-pub use channel::{Channel, ChannelError, Step};
+pub use channel::{Channel, Step};
 pub use outbox::{State, StateError};
 pub use report::{Doing, Report};
 pub use secret::{SecretError, SecretText, Secrets, Surroundings};
+pub use way::ChannelError;

@@ -63,7 +63,7 @@ fn one(timed: &Timed<'_>, bare: bool) -> Value {
 }
 
 /// The same for "fired" and "resolved", whatever else changed: nothing but what stands in both entries.
-fn labels(alert: &Alert) -> Map<String, Value> {
+pub(crate) fn labels(alert: &Alert) -> Map<String, Value> {
     let mut labels = Map::new();
     let mut add = |name: &str, value: String| {
         if !value.trim().is_empty() {
@@ -86,7 +86,7 @@ fn labels(alert: &Alert) -> Map<String, Value> {
 
 /// A name of a label: what Alertmanager allows in one.
 fn label_name(text: &str) -> String {
-    text.chars().take(60).map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+    text.trim().chars().take(60).map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
 }
 
 fn annotations(timed: &Timed<'_>, bare: bool) -> Map<String, Value> {

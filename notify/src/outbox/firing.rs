@@ -11,6 +11,10 @@ use crate::alert::Alert;
 const MOST: usize = 1_000;
 /// A receiver takes an alert for over that did not come for so many times the interval.
 const MISSED: i64 = 4;
+/// Most characters of a text that is kept, of one in a pair, and most pairs: more than is ever sent, so that labels stay the same.
+const TEXT: usize = 1_200;
+const PAIR: usize = 300;
+const PAIRS: usize = 8;
 
 /// How long things fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +112,7 @@ impl Firings {
             self.round_at = now + self.resend();
         }
         let until_ms = self.until(&alert, now);
-        self.kept.insert(alert.alert.clone(), Firing { alert, until_ms });
+        self.kept.insert(alert.alert.clone(), Firing { alert: shortened(alert), until_ms });
         self.make_room()
     }
 
@@ -143,8 +147,70 @@ impl Firings {
     }
 }
 
+/// The alert without what is never sent of it: its texts can be of any length, and the state is written with each message.
+fn shortened(mut alert: Alert) -> Alert {
+    fn shorten(text: &mut String, most: usize) {
+        let trimmed = text.trim();
+        if let Some((end, _)) = trimmed.char_indices().nth(most) {
+            // With something behind blanks, or they would be trimmed away when it is shown.
+            *text = format!("{}…", &trimmed[..end]);
+        }
+    }
+    let cut = |text: &mut String| shorten(text, TEXT);
+    for pairs in [&mut alert.key, &mut alert.group] {
+        pairs.truncate(PAIRS);
+        pairs.iter_mut().for_each(|(name, value)| {
+            shorten(name, PAIR);
+            shorten(value, PAIR);
+        });
+    }
+    [&mut alert.rule, &mut alert.title, &mut alert.store, &mut alert.trail].into_iter().for_each(cut);
+    let options =
+        [&mut alert.event_id, &mut alert.event_time, &mut alert.actor, &mut alert.event_name, &mut alert.resource];
+    options.into_iter().flatten().for_each(cut);
+    let options = [&mut alert.window, &mut alert.value, &mut alert.query, &mut alert.remedy];
+    options.into_iter().flatten().for_each(cut);
+    alert
+}
+
 impl Firing {
     fn fires(&self, now: i64) -> bool {
         self.until_ms.is_none_or(|until| until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_has_the_same_labels_and_an_end() {
+        for long in [
+            format!("{}{}", " ".repeat(9_000), "a b".repeat(90_000)),
+            format!("a{}b", " ".repeat(9_000)),
+            "中".repeat(150),
+        ] {
+            kept_alike(&long);
+        }
+    }
+
+    fn kept_alike(long: &str) {
+        let long = || long.to_owned();
+        let pairs = || (0..99).map(|n| (format!("{n}{}", long()), long())).collect::<Vec<_>>();
+        let alert = Alert {
+            title: long(),
+            rule: long(),
+            store: long(),
+            trail: long(),
+            actor: Some(long()),
+            query: Some(long()),
+            key: pairs(),
+            group: pairs(),
+            ..Alert::default()
+        };
+        let kept = shortened(alert.clone());
+        assert_eq!(crate::encode::alertmanager::labels(&kept), crate::encode::alertmanager::labels(&alert));
+        let state = serde_json::to_vec(&kept).map_or(usize::MAX, |json| json.len());
+        assert!(state < 32 << 10, "{state}");
     }
 }

@@ -5,6 +5,7 @@ mod answer;
 mod http;
 mod roots;
 mod smtp;
+mod talk;
 mod timed;
 
 pub(crate) use self::answer::{Kind, Verdict};

@@ -6,7 +6,7 @@
 //! features. What is needed is small: one connection a message, no pipelining, a body that is ASCII already.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,15 +17,14 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use zeroize::Zeroizing;
 
 use super::answer::Verdict;
+use super::talk::{Step, Stopped, Stream, Talk, before};
 use super::timed::Timed;
 use super::{SendError, roots};
 use crate::config::{EmailChannel, EmailTls};
 use crate::plain;
 use crate::secret::{Scrub, SecretText};
 
-/// Most bytes of a line and most lines of a reply.
-const LINE: usize = 2_000;
-const LINES: usize = 100;
+/// Most characters of a server's words.
 const WORDS: usize = 160;
 
 /// A mail server, and who writes to whom.
@@ -40,32 +39,6 @@ pub(crate) struct Smtp {
     whole: Duration,
     scrub: Scrub,
 }
-
-/// A message that was not taken.
-enum Stopped {
-    /// The connection failed: before the end of the message was sent, or behind it.
-    Io(io::Error, bool),
-    /// The server said no: to what, with which code, in which words.
-    Reply(Step, u16, String),
-    /// It cannot do what was asked of it.
-    Unable(&'static str),
-}
-
-/// What a reply answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Greeting,
-    Hello,
-    StartTls,
-    Login,
-    Sender,
-    Receiver,
-    Data,
-    Message,
-}
-
-trait Stream: Read + Write {}
-impl<T: Read + Write> Stream for T {}
 
 impl Smtp {
     /// Prepares; connects to nothing.
@@ -149,7 +122,7 @@ impl Smtp {
                         "the server, or somebody on the way, spoke before the connection was encrypted",
                     ));
                 }
-                let mut talk = Talk::new(encrypted(talk.stream, tls)?);
+                let mut talk = Talk::new(encrypted(talk.into_stream(), tls)?);
                 self.deliver(&mut talk, message)
             }
             (None, _) => {
@@ -171,8 +144,7 @@ impl Smtp {
         }
         talk.say("DATA", Step::Data)?;
         talk.message(message)?;
-        // The message is taken; whether the server says good-bye changes nothing.
-        let _bye = talk.stream.write_all(b"QUIT\r\n").and_then(|()| talk.stream.flush());
+        talk.quit();
         Ok(())
     }
 
@@ -199,36 +171,6 @@ impl fmt::Debug for Smtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Smtp").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
     }
-}
-
-impl Step {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Greeting => "the connection",
-            Self::Hello => "EHLO",
-            Self::StartTls => "STARTTLS",
-            Self::Login => "AUTH",
-            Self::Sender => "MAIL FROM",
-            Self::Receiver => "RCPT TO",
-            Self::Data => "DATA",
-            Self::Message => "the message",
-        }
-    }
-
-    /// The replies that say yes.
-    fn takes(self, code: u16) -> bool {
-        match self {
-            Self::Greeting | Self::StartTls => code == 220,
-            Self::Hello | Self::Sender | Self::Message => code == 250,
-            Self::Receiver => code == 250 || code == 251,
-            Self::Login => code == 235 || code == 334,
-            Self::Data => code == 354,
-        }
-    }
-}
-
-fn before(error: io::Error) -> Stopped {
-    Stopped::Io(error, false)
 }
 
 fn encrypted(
@@ -272,90 +214,6 @@ fn is_address(text: &str) -> bool {
     let domain = |d: &str| !d.is_empty() && d.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
     text.len() <= 254
         && text.split_once('@').is_some_and(|(local, d)| !local.is_empty() && local.bytes().all(fits) && domain(d))
-}
-
-/// The dialogue, line by line.
-struct Talk<S> {
-    stream: S,
-    ahead: Vec<u8>,
-}
-
-impl<S: Stream> Talk<S> {
-    fn new(stream: S) -> Self {
-        Self { stream, ahead: Vec::new() }
-    }
-
-    fn has_more(&self) -> bool {
-        !self.ahead.is_empty()
-    }
-
-    /// Greets; gives what the server can do.
-    fn hello(&mut self) -> Result<Vec<String>, Stopped> {
-        // The name of this machine is nobody's business; an address literal of nothing is allowed.
-        let lines = self.say("EHLO [127.0.0.1]", Step::Hello)?;
-        Ok(lines.into_iter().skip(1).collect())
-    }
-
-    fn say(&mut self, line: &str, step: Step) -> Result<Vec<String>, Stopped> {
-        let whole = Zeroizing::new(format!("{line}\r\n"));
-        self.stream.write_all(whole.as_bytes()).and_then(|()| self.stream.flush()).map_err(before)?;
-        self.expect(step)
-    }
-
-    /// Sends the message with its dots doubled, and the dot that ends it.
-    fn message(&mut self, message: &[u8]) -> Result<(), Stopped> {
-        let mut wire = Vec::with_capacity(message.len() + 16);
-        for line in message.split_inclusive(|b| *b == b'\n') {
-            if line.starts_with(b".") {
-                wire.push(b'.');
-            }
-            wire.extend_from_slice(line);
-        }
-        if !wire.ends_with(b"\r\n") {
-            wire.extend_from_slice(b"\r\n");
-        }
-        self.stream.write_all(&wire).map_err(before)?;
-        let behind = |e| Stopped::Io(e, true);
-        self.stream.write_all(b".\r\n").and_then(|()| self.stream.flush()).map_err(behind)?;
-        match self.expect(Step::Message) {
-            Err(Stopped::Io(error, _)) => Err(behind(error)),
-            other => other.map(|_| ()),
-        }
-    }
-
-    /// Reads a reply; its lines without the code, if it says yes.
-    fn expect(&mut self, step: Step) -> Result<Vec<String>, Stopped> {
-        let odd = || before(io::Error::other("what answers does not speak SMTP"));
-        let mut lines = Vec::new();
-        while lines.len() < LINES {
-            let line = self.line().map_err(before)?;
-            let code: u16 =
-                line.get(..3).and_then(|c| c.parse().ok()).filter(|c| (200..600).contains(c)).ok_or_else(odd)?;
-            let more = line.as_bytes().get(3) == Some(&b'-');
-            lines.push(line.get(4..).unwrap_or_default().to_owned());
-            if !more {
-                return if step.takes(code) { Ok(lines) } else { Err(Stopped::Reply(step, code, lines.join(" "))) };
-            }
-        }
-        Err(odd())
-    }
-
-    fn line(&mut self) -> io::Result<String> {
-        loop {
-            if let Some(end) = self.ahead.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = self.ahead.drain(..=end).collect();
-                return Ok(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
-            }
-            if self.ahead.len() > LINE {
-                return Err(io::Error::other("a line of the server is longer than allowed"));
-            }
-            let mut more = [0; 512];
-            match self.stream.read(&mut more)? {
-                0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
-                read => self.ahead.extend_from_slice(more.get(..read).unwrap_or_default()),
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn auth_login_is_known_too() {
 }
 
 /// What becomes of the first try under a trick, and that the mail comes in the end.
-fn tricked(mode: Mode, trick: Trick) -> (Report, usize) {
+fn tricked(mode: Mode, trick: &Trick) -> (Report, usize) {
     let (clock, server) = (Clock::new(), SmtpDouble::start(mode, vec![trick.clone()]));
     let mut channel = channel(&server, mode, mode != Mode::Plain, &clock);
     let first = drive(&mut channel, &clock, &[alert(1)], |r| r.failed == 1);
@@ -112,7 +112,7 @@ fn replies_for_later_are_later_and_those_for_good_are_told_of() {
         ("DATA", "421 busy"),
         (".", "452 full"),
     ] {
-        let (report, taken) = tricked(Mode::Starttls, Trick::Say(at, line));
+        let (report, taken) = tricked(Mode::Starttls, &Trick::Say(at, line));
         assert!(!report.is_refused() && taken == 1, "{at}: {report:?}");
     }
     for (at, line) in [
@@ -122,18 +122,18 @@ fn replies_for_later_are_later_and_those_for_good_are_told_of() {
         ("MAIL", "550 not you"),
         ("RCPT", "550 no such user"),
     ] {
-        let (report, taken) = tricked(Mode::Starttls, Trick::Say(at, line));
+        let (report, taken) = tricked(Mode::Starttls, &Trick::Say(at, line));
         assert!(report.is_refused() && taken == 1, "{at}: {report:?}");
         assert!(!report.last_error.unwrap().contains("AHJvYm90AHBhc3"), "{at}");
     }
-    let (report, taken) = tricked(Mode::Plain, Trick::Say(".", "554 looks like spam"));
+    let (report, taken) = tricked(Mode::Plain, &Trick::Say(".", "554 looks like spam"));
     assert!(!report.is_refused() && taken == 1, "it goes out again without texts: {report:?}");
 }
 
 #[test]
 fn nothing_is_said_before_the_connection_is_encrypted() {
     for trick in [Trick::NoStarttls, Trick::Inject] {
-        let (report, taken) = tricked(Mode::Starttls, trick.clone());
+        let (report, taken) = tricked(Mode::Starttls, &trick);
         assert!(report.is_refused() && taken == 1, "{trick:?}: {report:?}");
     }
     let (clock, mut strange, other) =
@@ -149,11 +149,11 @@ fn nothing_is_said_before_the_connection_is_encrypted() {
 fn who_is_silent_drips_or_vanishes_costs_no_more_than_the_timeout() {
     for trick in [Trick::Silent, Trick::Drip] {
         let began = std::time::Instant::now();
-        let (report, taken) = tricked(Mode::Plain, trick.clone());
+        let (report, taken) = tricked(Mode::Plain, &trick);
         assert!(!report.is_refused() && taken == 1, "{trick:?}");
         assert!(began.elapsed().as_millis() < 5_000, "{trick:?}: {:?}", began.elapsed());
     }
-    let (report, taken) = tricked(Mode::Plain, Trick::Vanish);
+    let (report, taken) = tricked(Mode::Plain, &Trick::Vanish);
     assert!(!report.is_refused() && taken == 2, "nobody knows, so it comes twice, with one id: {report:?}");
 }
 

@@ -124,14 +124,29 @@ pub(crate) fn secure_http(look: impl Fn(&str) + Send + 'static) -> (SocketAddr, 
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
             let mut tls = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), socket);
-            let mut request = [0; 8192];
             // Who does not believe the certificate never sends one.
-            let Ok(read) = tls.read(&mut request) else { continue };
-            look(&String::from_utf8_lossy(&request[..read]));
+            let Some(request) = whole(&mut tls) else { continue };
+            look(&request);
             let _sent = tls.write_all(b"HTTP/1.1 204 X\r\nconnection: close\r\n\r\n").and_then(|()| tls.flush());
         }
     });
     (address, dir)
+}
+
+/// A request to the end of its body; a connection that is closed on unread bytes loses the answer.
+fn whole(tls: &mut impl Read) -> Option<String> {
+    let (mut request, mut piece) = (String::new(), [0; 4096]);
+    loop {
+        let read = tls.read(&mut piece).ok().filter(|read| *read > 0)?;
+        request.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+        if let Some((head, body)) = request.split_once("\r\n\r\n") {
+            let length =
+                head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+            if body.len() >= length.unwrap().parse().unwrap() {
+                return Some(request);
+            }
+        }
+    }
 }
 
 struct Session {

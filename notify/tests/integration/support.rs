@@ -122,9 +122,9 @@ pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     use sha2::{Digest, Sha256};
     let mut block = [0_u8; 64];
     if key.len() > 64 {
-        block[..32].copy_from_slice(&Sha256::digest(key))
+        block[..32].copy_from_slice(&Sha256::digest(key));
     } else {
-        block[..key.len()].copy_from_slice(key)
+        block[..key.len()].copy_from_slice(key);
     }
     let pad = |with: u8| block.iter().map(|b| b ^ with).collect::<Vec<u8>>();
     let inner = Sha256::digest([pad(0x36), message.to_vec()].concat());
