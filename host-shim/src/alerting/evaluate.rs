@@ -139,15 +139,15 @@ impl Evaluator {
             if self.shared.stopped() {
                 return Ok(());
             }
-            let finishing = self.shared.finishing();
+            // What was on its way before the turn is in the journal by then, and is read as well.
+            let last = self.shared.finishing() && self.mail.is_empty();
             let all = self.turn(&mut reader, &places)?;
             self.keep_if_due()?;
             self.note_if_due();
-            if all && finishing {
-                // What was on its way is in the journal then, and is read as well.
-                if self.mail.is_empty() {
-                    return Ok(());
-                }
+            if all && last && self.mail.is_empty() {
+                return Ok(());
+            }
+            if all && self.shared.finishing() {
                 self.settle()?;
                 continue;
             }
