@@ -38,16 +38,11 @@ impl Names {
     }
 }
 
-/// Without its port.
+/// Without its port. The colons of an IPv6 address without brackets are its own.
 fn bare(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port))
-            if port.chars().all(|c| c.is_ascii_digit()) && !(name.contains(':') && !name.ends_with(']')) =>
-        {
-            name
-        }
-        _ => host,
-    }
+    let Some((name, port)) = host.rsplit_once(':') else { return host };
+    let address = name.contains(':') && !name.ends_with(']');
+    if address || !port.chars().all(|c| c.is_ascii_digit()) { host } else { name }
 }
 
 /// Whether a call comes from this console's own pages, from an address bar, or from no browser at all.
