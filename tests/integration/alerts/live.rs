@@ -94,6 +94,31 @@ fn members_of_an_entry_are_what_others_build_on() {
     run(&["verify", "--data-dir", data.to_str().unwrap()], 0);
 }
 
+#[test]
+fn explain_names_the_rules_that_fire_what_was_told_and_the_proof() {
+    let scene = Scene::new(RULES);
+    let config = scene.config("", "");
+    scene.add("a", [did(1, "DeleteBucket", "al\\u001b[2Jice", 5)]);
+    scene.once(&config);
+    let told = scene.told();
+    let data = scene.data();
+    let (data, id) = (data.to_str().unwrap(), format!("{:024X}", 1));
+    let (text, _) = run(&["explain", "--data-dir", data, "--config", &config, &id], 0);
+    assert!(text.contains("  fires    high          mine: A bucket was deleted\n"), "{text}");
+    let alert = told[0]["alert"].as_str().unwrap();
+    assert!(text.contains(&format!(" mine as {alert}, journal {}\n", told[0]["entry"])), "{text}");
+    assert!(text.contains("proof\n  c2sp.org/tlog-proof@v1\n  index 0\n") && !text.contains('\u{1b}'), "{text}");
+    let (json, _) = run(&["explain", "--data-dir", data, "--config", &config, "--format", "json", &id], 0);
+    let whole: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&whole["rules"][0]["rule"], &whole["rules"][0]["matched"]), (&json!("mine"), &json!(true)));
+    assert_eq!((whole["alerts"].as_array().unwrap().len(), &whole["alerts"][0]["alert"]), (1, &json!(alert)));
+    let (proof, _) = run(&["proof", "--data-dir", data, &id], 0);
+    assert_eq!(whole["proof"].as_str().unwrap().trim_end(), proof.trim_end());
+    // Without a configuration it is held against the rules that are built in.
+    let (text, _) = run(&["explain", "--data-dir", data, &id], 0);
+    assert!(text.contains(" oss-bucket-deleted: ") && !text.contains(" mine: "), "{text}");
+}
+
 /// A window that begins in one life of the process and is full in the next.
 #[test]
 fn a_correlation_counts_over_a_restart_and_what_is_late_fires_once() {
