@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How grave a rule is, as Sigma has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "AlertLevel")]
 pub enum Level {
     /// Worth knowing, nothing to do.
     #[default]

@@ -145,7 +145,7 @@ mod tests {
         let channels = BTreeMap::from([("ops".to_owned(), said)]);
         Note { at_us: 1_795_392_000_000_000, channels }.write(dir.path()).unwrap();
         let line = |now| Note::read(dir.path(), now)["ops"].line();
-        insta::assert_snapshot!(line(1_795_392_001_000_000), @"");
-        insta::assert_snapshot!(line(1_795_392_060_000_000), @"");
+        insta::assert_snapshot!(line(1_795_392_001_000_000), @r"slack refused since 2026-11-23T00:00:00Z: 404: no\u{1b}[2J; 0 alerts in 0 messages, 3 failed, 2 waiting");
+        insta::assert_snapshot!(line(1_795_392_060_000_000), @r"slack unknown since 2026-11-23T00:00:00Z: its run broke off; it was refused since 2026-11-23T00:00:00Z: 404: no\u{1b}[2J; 0 alerts in 0 messages, 3 failed, 2 waiting");
     }
 }

@@ -43,6 +43,7 @@ pub struct Alerts {
     pub channels: BTreeMap<String, ChannelConfig>,
 
     /// Where people open the console, such as `https://audit.example:8687`: alerts are told with a link to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 1024), regex(pattern = pattern::URL))]
     pub console_url: Option<String>,
 }

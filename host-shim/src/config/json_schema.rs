@@ -113,6 +113,7 @@ mod tests {
                 "metrics: default",
                 "mirror: default",
                 "region: default",
+                "console_url: default",
                 "endpoint: default",
                 "tls: default",
                 "tls: default",

@@ -181,6 +181,12 @@ alerts:
   parameters: { expected_countries: [CN, SG] }
   lateness_secs: 7200
   from: beginning
+  console_url: https://console.example.internal:8687
+  channels:
+    hook: { type: webhook, url: { type: file, path: ./hook }, signing_key: { type: environment, variable: HOOK_KEY } }
+    robot: { type: dingtalk, url: { type: environment, variable: ROBOT }, filter: { min_level: high, except_rules: ["oss-get*"] } }
+    prometheus: { type: alertmanager, url: "http://127.0.0.1:9093", delivery: { collect_secs: 0, max_per_minute: 60 } }
+    mail: { type: email, host: mail.example, from: audit@example.org, to: [ops@example.org] }
 "#;
 
 #[test]

@@ -234,6 +234,9 @@ mod tests {
         innertrail_alerts_fired_total{level="high"} 3
         innertrail_alerts_behind_records 8
         innertrail_scheduled_rules_failed_total 2
+        innertrail_alert_channel_state{channel="ops",state="retrying"} 1
+        innertrail_alert_channel_messages_total{channel="ops"} 4
+        innertrail_alert_channel_failures_total{channel="ops"} 1
         "#);
     }
 }

@@ -11,6 +11,7 @@ use crate::alert::{Alert, Level};
 /// Which alerts a channel is told. Without it all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "AlertFilter")]
 pub struct Filter {
     /// The least grave level that is told.
     pub min_level: Level,
@@ -31,6 +32,7 @@ pub struct Filter {
 /// How a channel is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ChannelDelivery")]
 pub struct Delivery {
     /// Whether alerts are gathered. Webhooks and Alertmanager always get lists.
     pub mode: Mode,
@@ -64,6 +66,7 @@ pub struct Delivery {
 /// Whether alerts are gathered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ChannelMode")]
 pub enum Mode {
     /// What came within `collect_secs` is one message.
     #[default]

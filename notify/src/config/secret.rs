@@ -12,6 +12,7 @@ use super::pattern;
 /// Where a secret is. The configuration never holds it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "ChannelSecret")]
 pub enum Secret {
     /// There is none.
     #[default]
@@ -25,6 +26,7 @@ pub enum Secret {
 /// A secret in a variable of the environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ChannelSecretVariable")]
 pub struct SecretVariable {
     /// Name of the variable.
     #[schemars(length(max = 128), regex(pattern = pattern::VARIABLE))]
@@ -34,6 +36,7 @@ pub struct SecretVariable {
 /// A secret in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ChannelSecretFile")]
 pub struct SecretFile {
     /// The file; relative to the working directory.
     #[schemars(regex(pattern = pattern::PATH))]
