@@ -11,50 +11,43 @@ mod full;
 mod gates;
 mod meter;
 pub(crate) mod network;
+mod open;
 mod show;
 mod sinks;
+mod steps;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use innertrail_api::auth::Keyring;
 use innertrail_logstore::Transaction;
 
-use crate::accounting::{broken_promises, frame, push};
 use crate::alerting::Alerting;
-use crate::alerting::load::{self, Loaded};
-use crate::api::{ApiServer, Asked, Serving, Untold};
-use crate::channels::{Channels, Surrounding};
+use crate::api::{ApiServer, Asked, Untold};
+use crate::channels::Channels;
 use crate::clock;
-use crate::config::{Config, Source};
+use crate::config::Config;
 use crate::console::ConsoleServer;
-use crate::fetch;
 use crate::fetch::cloud::Plan;
-use crate::gate::server::{self as gate_server, Refusal};
+use crate::gate::server::Refusal;
 use crate::lag::Lag;
-use crate::ledger;
 use crate::lifecycle::Custody;
-use crate::lifecycle::sources::Provider;
-use crate::lifecycle::standstill::Standstill;
 use crate::metrics::{Board, Server};
 use crate::mirror::Mirror;
 pub use crate::notice::{Notice, PipelineError};
-use crate::running::{Answer, Next, Running, files, headers, outcome, read_file};
-use crate::runtime::wit::source::{Action, CheckpointParam, Emitted, ObjectCheck, State};
-use crate::runtime::wit::transform::{Codec, Encoding, Frame, Provenance};
-use crate::runtime::{Bisector, Input, LoadedComponent, Reads, RunStats, Session};
-use crate::setup::{HostNative, Rooms, SetupError};
+use crate::running::{Answer, Next, Running};
+use crate::runtime::{Bisector, LoadedComponent, RunStats};
+use crate::setup::HostNative;
 use crate::sink::Sinks;
-use crate::sink::parking::{Parked, ToWriter};
-use crate::status::{FRAMING_BYTES, SOURCE, STATE, Status, TRANSFORM};
+use crate::sink::parking::Parked;
+use crate::status::Status;
 use crate::tap::Tap;
 use committer::{Committer, Emits};
 use gates::Gates;
 use meter::Meter;
-use network::{Network, wake_at};
+use network::Network;
 
 /// A mirror that outlives its pipeline.
 #[derive(Debug)]
@@ -132,122 +125,7 @@ pub struct Pipeline {
     stop: Arc<AtomicBool>,
 }
 
-/// The channels that are told of alerts. They are made before anything fires, so that a new one begins behind what was there.
-fn channels(
-    config: &Config,
-    rules: Option<&Loaded>,
-    state: &innertrail_logstore::State,
-    sinks: &Sinks,
-) -> Result<Option<Channels>, SetupError> {
-    let Some((options, rules)) = config.alerts.as_ref().zip(rules) else { return Ok(None) };
-    let journal = state.next(innertrail_logstore::Store::Journal);
-    let around = Surrounding { config, set: Arc::clone(&rules.set), journal, notify: sinks.notify() };
-    Ok(Channels::new(options, &around)?)
-}
-
 impl Pipeline {
-    /// Starts everything that a configuration names, recovering the Logstore where needed.
-    ///
-    /// # Errors
-    /// See [`SetupError`]; nothing was started then.
-    pub fn open(config: &Config) -> Result<Self, SetupError> {
-        // A sink that cannot be set up is told before there is a Logstore.
-        let senders = crate::sink::build::all(config)?;
-        let mirror = config.mirror.as_ref().map(|options| Mirror::new(config, options)).transpose();
-        let mirror = mirror.map_err(SetupError::Mirror)?;
-        let rules = config.alerts.as_ref().map(Alerting::load).transpose()?;
-        for (name, channel) in config.alerts.iter().flat_map(|alerts| &alerts.channels) {
-            crate::channels::check(name, channel)?;
-        }
-        let mut server = config.metrics.as_ref().map(|metrics| Server::bind(&metrics.listen)).transpose()?;
-        let board = server.as_ref().map(|_| Arc::new(Board::new(config)));
-        let mut api = config.api.as_ref().map(|api| ApiServer::bind(config, api)).transpose()?;
-        let mut console = config.console.as_ref().map(ConsoleServer::bind).transpose()?;
-        let Rooms { component, bisector, native, writer, custody, mut told } = Rooms::open(config, "run")?;
-        if let Err(e) = Standstill::reserve(&config.data_dir) {
-            told.push(format!("`innertrail status` will not show it when the disk is full: no room for its note: {e}"));
-        }
-        let tap = Tap::open(&config.data_dir);
-        if let Err(e) = &tap {
-            told.push(format!("`innertrail tap` cannot look into this run: no socket in the data directory: {e}"));
-        }
-        let tap = tap.ok();
-        let mut txn = writer.begin();
-        if writer.state().checkpoint(TRANSFORM) != Some(config.transform_json().as_bytes()) {
-            txn.checkpoint(TRANSFORM, config.transform_json().as_bytes());
-        }
-        let lag = Lag::new(writer.layout());
-        let keys = Arc::new(Keyring::of(&config.data_dir));
-        let untold = Untold::new(Arc::clone(&keys), writer.state());
-        let (post, events) = channel();
-        let layout = writer.layout().clone();
-        let sinks = Sinks::new(config, senders, &native.key, || {
-            let post = post.clone();
-            Box::new(ToWriter::new(&layout, move |parked| post.send(Event::Park(parked)).is_ok()))
-        });
-        let alerting = config.alerts.as_ref().zip(rules.as_ref());
-        let alerting =
-            alerting.map(|(options, rules)| Alerting::new(config, options, rules, writer.state(), sinks.notify()));
-        let channels = channels(config, rules.as_ref(), writer.state(), &sinks)?;
-        let gates = gate_server::bind(config, &component, &native, || {
-            let post = post.clone();
-            move |refusal| post.send(Event::Gate(refusal)).is_ok()
-        })?;
-        told.extend(gates.iter().map(|(name, server)| format!("gate.{name} listens on {}", server.address())));
-        let committer = Committer::start(writer, post.clone(), board.clone()).map_err(SetupError::Thread)?;
-        if let (Some(server), Some(board)) = (&mut server, &board) {
-            server.start(Arc::clone(board)).map_err(SetupError::Thread)?;
-            told.push(format!("metrics are on http://{}/metrics", server.address()));
-        }
-        if let Some(api) = &mut api {
-            let post = Mutex::new(post.clone());
-            let count = keys.check()?;
-            let serving = Serving { dir: &config.data_dir, keys, notify: sinks.notify() };
-            api.start(serving, move |asked| post.lock().is_ok_and(|post| post.send(Event::Api(asked)).is_ok()))?;
-            told.extend(api.told(count));
-            if let Some(board) = &board {
-                board.counts(api.counts());
-            }
-        }
-        if let Some(console) = &mut console {
-            let rules = rules.as_ref().map_or_else(load::of_the_pack, |loaded| Arc::clone(&loaded.set));
-            console.start(&config.data_dir, rules)?;
-            told.extend(console.told());
-        }
-        Ok(Self {
-            bisector,
-            config: config.clone(),
-            component,
-            native,
-            txn,
-            committer,
-            custody,
-            told,
-            begun: Instant::now(),
-            failed: BTreeMap::new(),
-            states: BTreeMap::new(),
-            emits: BTreeMap::new(),
-            meters: BTreeMap::new(),
-            lag,
-            events,
-            post,
-            sinks,
-            gates: Gates::new(gates),
-            mirror,
-            alerting,
-            channels,
-            board,
-            tap,
-            _server: server,
-            api,
-            console,
-            untold,
-            parked: Default::default(),
-            undelivered: Vec::new(),
-            stop: Arc::default(),
-        })
-    }
-
     /// The Logstore's counters, as of the last commit.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -473,180 +351,5 @@ impl Pipeline {
             tell(Notice::Logstore(line));
         }
         Ok(writer.tick(now_us)?)
-    }
-
-    /// A new session of a source, which begins behind what is durable. Everything must be: the writer is here.
-    fn session(&mut self, name: &str, max_in_flight: Option<u32>) -> Result<Session, PipelineError> {
-        let config = self.config.session_json(name, max_in_flight).unwrap_or_default();
-        let reads = match self.config.sources.get(name) {
-            Some(Source::Sls(_) | Source::Oss(_)) => Reads::Network,
-            _ => Reads::Files,
-        };
-        self.emits.insert(name.to_owned(), Emits::default());
-        let prefix = format!("{name}/");
-        let stored: Vec<CheckpointParam<'_>> = self
-            .committer
-            .state()
-            .into_iter()
-            .flat_map(|state| &state.checkpoints)
-            .filter_map(|(key, value)| Some(CheckpointParam { key: key.strip_prefix(&prefix)?, value }))
-            .collect();
-        Session::open(&self.component, &config, &stored, reads)
-            .map_err(|error| PipelineError::Open { source_name: name.to_owned(), error })
-    }
-
-    fn step(
-        &mut self,
-        source: &mut Running,
-        answer: Answer,
-        tell: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<(), PipelineError> {
-        let undurable = self.emits.get(&source.name).is_some_and(|emits| emits.taken > emits.told);
-        source.session.set_undurable(undurable);
-        let stepped = {
-            let (files, headers) = (files(&answer), headers(&answer));
-            source.session.step(outcome(&answer, &files, &headers))
-        };
-        match stepped {
-            Ok(actions) => {
-                self.carry_out(source, actions, tell)?;
-                self.went_well(source, &answer, tell)
-            }
-            Err(error) if source.network.is_some() => self.network_failed(source, answer, error, tell),
-            Err(error) => self.step_failed(source, error, tell),
-        }
-    }
-
-    fn carry_out(
-        &mut self,
-        source: &mut Running,
-        actions: Vec<Action>,
-        tell: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<(), PipelineError> {
-        for action in actions {
-            match action {
-                Action::Emit(emitted) => self.emit(&source.name, &emitted, tell)?,
-                Action::Checked(check) => self.checked(&source.name, &check, tell),
-                Action::Note(note) => tell(Notice::Note(&source.name, note)),
-                Action::State(state) => self.state(&source.name, &state, tell),
-                Action::ListFiles((include, exclude)) => {
-                    source.at_file = None;
-                    source.next = Next::Step(Box::new(self.list(source, &include, &exclude, tell)));
-                }
-                Action::ReadFile(read) => {
-                    source.next = Next::Step(Box::new(read_file(source, &read)));
-                    source.at_file = Some(read.path);
-                }
-                Action::Fetch(request) => {
-                    if let Some(network) = &mut source.network {
-                        network.ask(request);
-                    }
-                }
-                Action::Gap(gap) => self.gap(&source.name, &gap, tell),
-                Action::Wait(ms) if source.network.is_some() => source.next = Next::Wake(wake_at(ms)),
-                Action::Wait(0) => source.next = Next::Step(Box::new(Answer::Woke)),
-                Action::Wait(ms) => {
-                    source.at_file = None;
-                    source.next = Next::Wake(Instant::now() + Duration::from_millis(u64::from(ms)));
-                }
-                Action::Finish => {
-                    source.next = Next::Over;
-                    source.network = None;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Lists what the configuration's own globs match, whatever the component asks for.
-    fn list(
-        &self,
-        source: &mut Running,
-        include: &[String],
-        exclude: &[String],
-        tell: &mut dyn FnMut(Notice<'_>),
-    ) -> Answer {
-        let Some(Source::File(config)) = self.config.sources.get(&source.name) else {
-            return Answer::Failed("the configuration has no such file source".to_owned());
-        };
-        if (include, exclude) != (&config.include, &config.exclude) {
-            return Answer::Failed("the component asked for other globs than the configuration's".to_owned());
-        }
-        match fetch::list(include, exclude) {
-            Ok((found, notes)) => {
-                notes.into_iter().for_each(|note| tell(Notice::Note(&source.name, note)));
-                source.listed = found.iter().map(|file| file.path.clone()).collect();
-                Answer::Files(found)
-            }
-            Err(why) => Answer::Failed(why),
-        }
-    }
-
-    /// Frames through the transform into the transaction, with the checkpoints that cover them.
-    fn emit(&mut self, name: &str, emitted: &Emitted, tell: &mut dyn FnMut(Notice<'_>)) -> Result<(), PipelineError> {
-        let frames: Vec<Frame> = emitted.frames.iter().map(frame).collect();
-        if let Some(tap) = &self.tap {
-            tap.offer(name, &emitted.origin, &emitted.data, &frames);
-        }
-        let input = Input {
-            provenance: Provenance::OwnSource,
-            source: name,
-            origin: &emitted.origin,
-            codec: Codec::Actiontrail,
-            data: &emitted.data,
-            frames: &frames,
-        };
-        let run = self.bisector.run(&input, Encoding::Row, &mut self.native);
-        let routed = run.map_err(|error| PipelineError::Run { source_name: name.to_owned(), error })?;
-        push(&mut self.txn, &routed);
-        self.lag.see(name, &routed, &mut self.txn);
-        self.emits.entry(name.to_owned()).or_default().taken += 1;
-        let between = emitted.input_bytes.saturating_sub(emitted.data.len() as u64);
-        self.txn.count(FRAMING_BYTES, between);
-        self.count(name, "bytes_in", emitted.input_bytes);
-        self.count(name, "records", routed.entries.len() as u64);
-        for checkpoint in &emitted.checkpoints {
-            self.txn.checkpoint(&format!("{name}/{}", checkpoint.key), &checkpoint.value);
-        }
-        self.commit_if_full(tell)
-    }
-
-    fn checked(&mut self, name: &str, check: &ObjectCheck, tell: &mut dyn FnMut(Notice<'_>)) {
-        self.count(name, "objects_checked", 1);
-        ledger::enter(&mut self.txn, name, check);
-        let broken = broken_promises(check);
-        broken.iter().for_each(|(counter, _)| self.count(name, counter, 1));
-        let wrong: Vec<&str> = broken.iter().map(|(_, text)| text.as_str()).collect();
-        if !wrong.is_empty() {
-            tell(Notice::Note(name, format!("{}: {}; ask where it was changed or cut", check.path, wrong.join(", "))));
-        }
-    }
-
-    fn state(&mut self, name: &str, state: &State, tell: &mut dyn FnMut(Notice<'_>)) {
-        let (word, why) = match state {
-            State::Running => ("running", None),
-            State::Idle => ("idle", None),
-            State::Paused(paused) => ("paused", Some(&paused.why)),
-            State::Failed(why) => ("failed", Some(why)),
-            State::Finished => ("finished", None),
-        };
-        let provider = self.config.sources.get(name).map_or(Provider::Local, Provider::from);
-        self.custody.source_state(&mut self.txn, name, provider, state.into(), clock::now_us());
-        if let State::Failed(why) = state {
-            self.failed.insert(name.to_owned(), why.clone());
-        }
-        // A source that stays idle says so at every poll; only a change is worth a transaction.
-        let said = (word, why.cloned());
-        if self.states.get(name) == Some(&said) {
-            return;
-        }
-        self.states.insert(name.to_owned(), said);
-        let json = full::state_json(word, why.map(String::as_str));
-        self.txn.checkpoint(&format!("{STATE}{name}"), json.as_bytes());
-        tell(Notice::State(name, why.map_or_else(|| word.to_owned(), |why| format!("{word}: {why}"))));
-    }
-
-    fn count(&mut self, name: &str, counter: &str, delta: u64) {
-        self.txn.count(&format!("{SOURCE}{name}.{counter}"), delta);
     }
 }
