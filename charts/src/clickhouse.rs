@@ -6,6 +6,32 @@ use crate::pack::{Chart, Store, Time};
 /// Grafana's macro for the range, up to its column.
 const FILTER: &str = "$__timeFilter(";
 
+/// Words that would read from something else, or say how.
+const ELSEWHERE: [&str; 7] = ["UNION", "JOIN", "INTERSECT", "EXCEPT", "INTO", "SETTINGS", "WITH"];
+
+/// The words outside of quotes, in capitals.
+fn bare_words(sql: &str) -> impl Iterator<Item = String> {
+    let mut quote = None;
+    let mut bare = String::with_capacity(sql.len());
+    for c in sql.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if matches!(c, '\'' | '"' | '`') => {
+                quote = Some(c);
+                bare.push(' ');
+            }
+            None => bare.push(c.to_ascii_uppercase()),
+        }
+    }
+    let words: Vec<String> = bare
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    words.into_iter()
+}
+
 impl Store {
     /// The word for its table.
     pub(crate) fn table(self) -> &'static str {
@@ -48,6 +74,12 @@ pub(crate) fn check(chart: &Chart) -> Result<(), String> {
     let reads = format!("FROM {table} WHERE {FILTER}");
     if !sql.starts_with("SELECT ") || sql.matches('$').count() != 2 || !sql.contains(&reads) || sql.contains(';') {
         return Err(format!("clickhouse: write one `SELECT … {reads}column) …` without another `$` or a `;`"));
+    }
+    if let Some(word) = bare_words(sql).find(|word| ELSEWHERE.contains(&word.as_str())) {
+        return Err(format!("clickhouse: `{word}` would read from elsewhere; ask one table"));
+    }
+    if bare_words(sql).filter(|word| word == "FROM").count() != 1 {
+        return Err("clickhouse: there is more than one FROM; ask one table".to_owned());
     }
     match &chart.time {
         Some(time) if !sql.contains(&time.in_text()) => Err(format!("clickhouse: there is no `{}`", time.in_text())),

@@ -262,6 +262,7 @@ impl TryFrom<RawPack> for Pack {
     fn try_from(raw: RawPack) -> Result<Self, String> {
         let RawPack { pack, version, copied_from, dashboard, charts } = raw;
         name_is_sound(&pack)?;
+        copied_from.iter().try_for_each(|from| name_is_sound(&from.pack))?;
         name_is_sound(&dashboard.dashboard_name)?;
         text_is_sound("displayName", &dashboard.display_name)?;
         text_is_sound("description", &dashboard.description)?;

@@ -38,7 +38,7 @@ pub enum InstallError {
         /// The file's.
         given: u32,
     },
-    /// A copy has its name, or that of its dashboard.
+    /// A copy or another pack has its name, or that of its dashboard.
     #[error(
         "there is a copy {name}; a pack never takes a copy's place, so rename the copy's file and its `pack` first"
     )]
@@ -56,44 +56,39 @@ pub enum InstallError {
 
 impl Shelf {
     /// Puts up what is built in, what was installed and what was copied: names and texts of files. A file that is
-    /// none is a fault and stops no other.
+    /// none is a fault and stops no other. A copy keeps its name: a pack that has it is a fault.
     #[must_use]
     pub fn of(installed: &[(String, String)], copied: &[(String, String)]) -> Self {
-        let mut shelf = Self { packs: builtin().to_vec(), ..Self::default() };
-        for (file, text) in installed {
-            match Pack::parse(file, text) {
-                Ok(pack) => shelf.put(pack),
-                Err(fault) => shelf.faults.push(fault),
-            }
-        }
+        let mut shelf = Self::default();
         for (file, text) in copied {
-            let copy = Pack::parse(file, text).and_then(|copy| shelf.is_free(file, copy));
+            let copy = Pack::parse(file, text).and_then(|copy| is_free(file, copy, shelf.all()));
             match copy {
                 Ok(copy) => shelf.copies.push(copy),
                 Err(fault) => shelf.faults.push(fault),
             }
         }
         shelf.copies.sort_by(|a, b| a.pack.cmp(&b.pack));
+        let mut packs = builtin().to_vec();
+        for (file, text) in installed {
+            match Pack::parse(file, text) {
+                Ok(pack) => put(&mut packs, pack),
+                Err(fault) => shelf.faults.push(fault),
+            }
+        }
+        for pack in packs {
+            let name = pack.pack.clone();
+            match is_free(&name, pack, shelf.all()) {
+                Ok(pack) => shelf.packs.push(pack),
+                Err(fault) => shelf.faults.push(fault),
+            }
+        }
         shelf
     }
 
-    /// The newer one stays.
-    fn put(&mut self, pack: Pack) {
-        match self.packs.iter_mut().find(|known| known.pack == pack.pack) {
-            Some(known) if known.version < pack.version => *known = pack,
-            Some(_) => {}
-            None => self.packs.push(pack),
-        }
-    }
-
-    fn is_free(&self, file: &str, copy: Pack) -> Result<Pack, Fault> {
-        match self.all().find(|known| takes_name(known, &copy)) {
-            None => Ok(copy),
-            Some(known) => {
-                let message = format!("{} has this name, or this dashboardName, already", known.pack);
-                Err(Fault { file: file.escape_debug().to_string(), line: 1, column: 1, message })
-            }
-        }
+    /// What has this pack's name, or that of its dashboard.
+    #[must_use]
+    pub fn taken_by(&self, pack: &Pack) -> Option<&Pack> {
+        self.all().find(|known| takes_name(known, pack))
     }
 
     /// Packs first, then copies by name.
@@ -159,6 +154,25 @@ impl Shelf {
                 Err(InstallError::NotNewer { pack: pack.pack.clone(), there: there.version, given: pack.version })
             }
             None => Ok(()),
+        }
+    }
+}
+
+/// The newer one stays.
+fn put(packs: &mut Vec<Pack>, pack: Pack) {
+    match packs.iter_mut().find(|known| known.pack == pack.pack) {
+        Some(known) if known.version < pack.version => *known = pack,
+        Some(_) => {}
+        None => packs.push(pack),
+    }
+}
+
+fn is_free<'a>(file: &str, pack: Pack, mut known: impl Iterator<Item = &'a Pack>) -> Result<Pack, Fault> {
+    match known.find(|known| takes_name(known, &pack)) {
+        None => Ok(pack),
+        Some(known) => {
+            let message = format!("{} has this name, or this dashboardName, already", known.pack);
+            Err(Fault { file: file.escape_debug().to_string(), line: 1, column: 1, message })
         }
     }
 }

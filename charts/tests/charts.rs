@@ -124,6 +124,14 @@ fn what_is_no_pack_is_named_with_its_place() {
         with("/charts/1/time/column", json!("day")),
         with("/charts/0/clickhouse", json!("DROP TABLE log")),
         with("/charts/0/clickhouse", json!("SELECT 1 AS pv FROM $log WHERE $__timeFilter(it_time); DROP TABLE log")),
+        with(
+            "/charts/0/clickhouse",
+            json!("SELECT 1 AS pv FROM $log WHERE $__timeFilter(it_time) UNION ALL SELECT 1 FROM url('http://x')"),
+        ),
+        with(
+            "/charts/0/clickhouse",
+            json!("SELECT (SELECT 1 FROM system.users) AS pv FROM $log WHERE $__timeFilter(it_time)"),
+        ),
         with("/charts/1/clickhouse", json!("SELECT 1 AS pv FROM $log WHERE $__timeFilter(it_time)")),
         Pack::parse("a\u{202e}b\n.json", "{\"pack\": \"\u{1b}x\", \"colour\": 1}").unwrap_err().to_string(),
         Pack::parse("empty.json", "").unwrap_err().to_string(),
@@ -203,6 +211,13 @@ fn names_are_taken_once() {
     bad.json:1:1: EOF while parsing a list
     ");
     assert!(builtin()[0].copy("../x").is_err());
+    // A copy keeps its name when a newer program brings a pack that has it.
+    let mut mine = small();
+    mine["pack"] = json!("custody");
+    let kept = Shelf::of(&[], &[file("custody", &mine)]);
+    assert_eq!(kept.find("custody").unwrap().dashboard.display_name, "Small");
+    assert_eq!((kept.packs().len(), kept.faults().len()), (2, 1));
+    assert_eq!(kept.taken_by(&builtin()[0].copy("innertrail-oss-audit").unwrap()).unwrap().pack, "oss-audit");
 }
 
 #[test]

@@ -48,6 +48,11 @@ pub(crate) fn text(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Whether there is a file of a copy of this name, sound or not.
+pub(crate) fn has_copy(data_dir: &Path, name: &str) -> bool {
+    copies(data_dir).join(format!("{name}.json")).exists()
+}
+
 /// Puts a copy where none of its name is.
 ///
 /// # Errors

@@ -97,7 +97,7 @@ pub(crate) fn fired(
     let rows: Vec<serde_json::Value> = serde_json::from_slice(&json).unwrap_or_default();
     let entry = |row: &serde_json::Value| {
         let mut entry: serde_json::Value = serde_json::from_str(row["event"].as_str()?).ok()?;
-        entry["entry"] = row["it_seq"].clone();
+        entry.as_object_mut()?.insert("entry".to_owned(), row["it_seq"].clone());
         Some(entry)
     };
     Ok(rows.iter().filter_map(entry).collect())

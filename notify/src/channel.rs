@@ -85,6 +85,11 @@ impl Channel {
         self.outbox.position()
     }
 
+    /// What waits goes out as soon as the limits allow: nothing more will come to be gathered.
+    pub fn hurry(&mut self) {
+        self.outbox.hurry();
+    }
+
     /// When [`Channel::step`] has something to do, milliseconds UTC; `None`: not before something is fed.
     #[must_use]
     pub fn next_ms(&self, now_ms: i64) -> Option<i64> {

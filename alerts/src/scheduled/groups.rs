@@ -60,6 +60,10 @@ pub enum Told {
     Resolved {
         /// Id of the alert that is over.
         alert: String,
+        /// The group.
+        group: Pairs,
+        /// How grave it was.
+        level: Level,
         /// Why.
         why: String,
     },
@@ -116,9 +120,9 @@ impl Groups {
                 return true;
             }
             group.streak = 0;
-            group.level = None;
+            let level = group.level.take();
             if let Some(alert) = group.alert.take().filter(|_| rule.recovery) {
-                told.push(Told::Resolved { alert, why: "it does not trigger any more".to_owned() });
+                told.push(over(key, alert, level, "it does not trigger any more"));
             }
             group.is_silent(rule, due)
         });
@@ -143,7 +147,9 @@ impl Groups {
             (group.alert, group.level, group.fired) = (Some(alert.to_owned()), Some(level), Some(due));
         }
         group.streak = group.streak.max(1);
-        self.due = Some(self.due.map_or(due, |known| known.max(due)));
+        // The run itself is not taken for done: others of its groups may not have come into the journal. Made again, it tells
+        // this one no second time.
+        self.due = self.due.or(Some(due));
     }
 
     /// The same of an alert that is over.
@@ -155,8 +161,8 @@ impl Groups {
 
     /// Ends every alert that is not over, because its rule is not there any more.
     pub fn close(&mut self, why: &str) -> Vec<Told> {
-        let open = std::mem::take(&mut self.groups).into_values().filter_map(|group| group.alert);
-        open.map(|alert| Told::Resolved { alert, why: why.to_owned() }).collect()
+        let groups = std::mem::take(&mut self.groups).into_iter();
+        groups.filter_map(|(key, group)| Some(over(&key, group.alert?, group.level, why))).collect()
     }
 
     /// Alerts that are not over.
@@ -184,6 +190,12 @@ impl Group {
         let until = self.fired.zip(rule.silence).map(|(fired, silence)| fired.saturating_add(i64::from(silence)));
         until.is_some_and(|until| due < until)
     }
+}
+
+fn over(key: &str, alert: String, level: Option<Level>, why: &str) -> Told {
+    // The key was made of a group.
+    let group = serde_json::from_str(key).unwrap_or_default();
+    Told::Resolved { alert, group, level: level.unwrap_or(Level::Critical), why: why.to_owned() }
 }
 
 fn key(group: &[(String, String)]) -> String {

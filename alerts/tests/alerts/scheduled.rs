@@ -187,8 +187,26 @@ fn what_the_journal_has_and_the_state_has_not_is_taken_over() {
     adopted.adopt(alert, group, *level, 600);
     assert_eq!(adopted.due, Some(600));
     assert_eq!(run(&rule, &mut adopted, 15, &[&["alice", "900"]]), [""; 0]);
+    assert_eq!(adopted.due, Some(900));
     adopted.adopt_end(alert);
     assert_eq!(run(&rule, &mut adopted, 20, &[&["bob", "1"]]), [""; 0]);
+}
+
+/// The story: one run told two groups, and the process was killed when one of them was in the journal. The run counted as done, and
+/// nobody ever heard of the other.
+#[test]
+fn a_run_of_which_one_group_is_in_the_journal_is_made_again_for_the_other() {
+    let rule = load(RULE);
+    let mut groups = Groups::new(&rule);
+    groups.due = Some(300);
+    let kept = groups.clone();
+    let judged = rule.judge(&[table(&["user", "n"], &[&["alice", "900"], &["bob", "901"]])]).unwrap();
+    let told = groups.take(&rule, 600, judged.clone());
+    let [Told::Fired { alert, group, level, .. }, second] = &told[..] else { panic!("{told:?}") };
+    let mut adopted = kept;
+    adopted.adopt(alert, group, *level, 600);
+    assert_eq!(adopted.due, Some(300), "it is due still");
+    assert_eq!(&adopted.take(&rule, 600, judged), std::slice::from_ref(second));
 }
 
 #[test]

@@ -6,7 +6,7 @@ const shell = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
 let folder = "innertrail-data";
 export const dataDir = (name) => { if (name) folder = name; };
 
-// The command line that gives the same.
+// The command line that asks the same, over all time: `query` takes its range from the question.
 export const query = (question, store = "log") =>
   `innertrail query --data-dir ${shell(folder)}${store === "log" ? "" : ` --store ${store}`} ${shell(question)}`;
 export const command = (words) => `innertrail ${words} --data-dir ${shell(folder)}`;

@@ -17,13 +17,13 @@ function Fired({ entries, rules }) {
   const resolved = new Map(entries.filter((e) => e.kind === "alert_resolved").map((e) => [e.alert, e]));
   const fired = entries.filter((e) => e.kind === "alert_fired"), alone = entries.filter((e) => e.kind === "alert_resolved" && !fired.some((f) => f.alert === e.alert));
   const columns = [
-    { key: "time", title: `${t("col.time")} (${zoneName()})`, cell: (row) => rfc3339(row.event_time ?? row.time) },
+    { key: "time", title: `${t("col.time")} (${zoneName()})`, cell: (row) => html`<${Safe} text=${rfc3339(row.event_time ?? row.time)} />` },
     { key: "level", title: t("alerts.level"), cell: (row) => html`<${Level} level=${row.level} />` },
     { key: "title", title: t("alerts.alert"), wrap: true, cell: (row) => html`<b><${Safe} text=${row.title ?? row.rule} /></b> <small><a href=${`#rule-${row.rule}`}><${Safe} text=${row.rule} /></a></small>` },
     { key: "who", title: t("alerts.who"), cell: (row) => html`<${Safe} text=${row.actor ?? row.key ?? "–"} />` },
     { key: "what", title: t("provider.what"), cell: (row) => html`<${Safe} text=${row.event_name ?? "–"} />` },
     { key: "where", title: t("provider.resource"), cell: (row) => html`<${Safe} text=${row.resource ?? "–"} />` },
-    { key: "state", title: t("col.state"), cell: (row) => (row.kind === "alert_resolved" || resolved.has(row.alert) ? html`<span class="good">${t("alerts.resolved")}</span> <${Safe} text=${(resolved.get(row.alert) ?? row).why ?? ""} />` : html`<span class="bad">${t("alerts.firing")}</span>`) },
+    { key: "state", title: t("col.state"), cell: (row) => (row.kind === "alert_resolved" || resolved.has(row.alert) ? html`<span class="good">${t("alerts.resolved")}</span> <${Safe} text=${(resolved.get(row.alert) ?? row).why ?? ""} />` : t("alerts.told")) },
     { key: "remedy", title: t("alerts.remedy"), wrap: true, cell: (row) => html`<${Safe} text=${rules.get(row.rule)?.remedy ?? "–"} />` },
     { key: "open", title: html`<span class="sr">${t("open")}</span>`, cell: (row) => (row.seq === undefined ? null : html`<button class="small" onClick=${() => set({ event: `${row.store ?? "log"}:${row.seq}` })}>#${number(row.seq)}</button>`) },
   ];

@@ -72,6 +72,7 @@ function Whole({ data, again }) {
   const parts = ["dedicated", "passthrough", "quarantine", "duplicates", "framing"].map((name) => ({ name, n: b[name] }));
   const quarantine = Object.entries(status.quarantine).map(([reason, n]) => ({ reason, n }));
   const sinks = Object.entries(status.sinks || {}).map(([name, sink]) => ({ name, ...sink }));
+  const channels = Object.entries(status.channels || {}).map(([name, channel]) => ({ name, ...channel }));
   return html`<div><div class="pair">
     <div>
     <section class="card" id="seal" aria-label=${t("trust.sealed")}><h2>${t("trust.sealed")}</h2>
@@ -94,6 +95,11 @@ function Whole({ data, again }) {
     <section class="card" id="sources" aria-label=${t("integrity.sources")}><h2>${t("integrity.sources")}</h2><${Sources} sources=${status.sources} paused=${life?.paused} /></section>
     ${sinks.length > 0 && html`<section class="card" id="sinks" aria-label=${t("integrity.sinks")}><h2>${t("integrity.sinks")}</h2><${Table} caption=${t("integrity.sinks")} rows=${sinks} columns=${[
       { key: "name", title: t("col.sink") }, { key: "state", title: t("col.state") }, { key: "position", title: t("col.position"), number: true, cell: (row) => `#${number(row.position)}` }, { key: "behind", title: t("col.behind"), number: true, cell: (row) => number(row.behind) }]} /></section>`}
+    ${channels.length > 0 && html`<section class="card" id="channels" aria-label=${t("integrity.channels")}><h2>${t("integrity.channels")}</h2><${Table} caption=${t("integrity.channels")} test="channels" rows=${channels} columns=${[
+      { key: "name", title: t("col.channel") }, { key: "kind", title: t("col.kind") },
+      { key: "state", title: t("col.state"), wrap: true, cell: (row) => html`<span class=${["retrying", "refused", "failed", "unknown"].includes(row.state) ? "bad" : ""}><${Safe} text=${row.state} />${row.why ? html`: <${Safe} text=${row.why} most=${500} />` : ""}</span>` },
+      { key: "told", title: t("col.told"), number: true, cell: (row) => number(row.told) }, { key: "waiting", title: t("col.waiting"), number: true, cell: (row) => number(row.waiting) },
+      { key: "failed", title: t("col.failed"), number: true, cell: (row) => number(row.failed) }]} /></section>`}
     <section class="card" id="gaps" aria-label=${t("trust.gaps")}><h2>${t("trust.gaps")}</h2>${data.gaps_total ? html`<p class="bad">${t("gaps.some", { n: number(data.gaps_total) })}</p><${Journal} entries=${data.gaps} caption=${t("trust.gaps")} test="gaps" />` : html`<p class="good">${t("gaps.none")}</p>`}</section>
     <section class="card" id="journal" aria-label=${t("store.journal")}><h2>${t("store.journal")} <small>${number(data.journal_total)}</small></h2><${Journal} entries=${data.journal} caption=${t("store.journal")} test="journal" /></section></div>`;
 }

@@ -14,7 +14,7 @@ use innertrail_logstore::Store;
 use innertrail_query::live::{Live, LiveLimits, TimeRange, View, Wanted};
 use innertrail_query::{Error, Limits};
 
-use super::entry::{self, Out};
+use super::entry::{self, Out, Over};
 use super::read::Alert;
 use super::shared::{Delivered, Mail, Post, Shared};
 use crate::clock;
@@ -210,7 +210,11 @@ impl Asker {
             };
             let now_us = clock::now_us();
             let out = groups.close(why).into_iter().filter_map(|told| match told {
-                Told::Resolved { alert, why } => Some(entry::resolved(&name, &alert, &why, now_us)),
+                Told::Resolved { alert, group, level, why } => {
+                    let (title, store) = rule.map_or((name.as_str(), "log"), |rule| (&rule.title, rule.store.name()));
+                    let over = Over { rule: &name, title, store, group: &group, level, why: &why };
+                    Some(entry::resolved(&over, &alert, now_us))
+                }
                 Told::Fired { .. } => None,
             });
             if !self.enter(out.collect()) {

@@ -3,7 +3,7 @@
 //! Others read these members by their names (`read.rs`): none may change. Must never put more of a record into the
 //! journal, which is never dropped, than the columns that it is found by.
 
-use innertrail_alerts::{Firing, Scheduled, Told};
+use innertrail_alerts::{Firing, Level, Scheduled, Told};
 use serde_json::{Value, json};
 
 use crate::journal::{Entry, Kind};
@@ -50,7 +50,11 @@ pub(super) fn fired(firing: &Firing, title: &str, now_us: i64) -> Out {
 /// That a scheduled rule fired for a group, or that it is over.
 pub(super) fn told(rule: &Scheduled, told: &Told, due: i64, now_us: i64) -> Out {
     match told {
-        Told::Resolved { alert, why } => resolved(&rule.name, alert, why, now_us),
+        Told::Resolved { alert, group, level, why } => {
+            let over =
+                Over { rule: &rule.name, title: &rule.title, store: rule.store.name(), group, level: *level, why };
+            resolved(&over, alert, now_us)
+        }
         Told::Fired { alert, group, level, value } => {
             let second = |second: i64| rfc3339(second.saturating_mul(1_000_000));
             let (from, to) = rule.window_of(due);
@@ -72,10 +76,29 @@ pub(super) fn told(rule: &Scheduled, told: &Told, due: i64, now_us: i64) -> Out 
     }
 }
 
+/// What is known of an alert that is over: as much as filters and receivers asked of it when it fired.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Over<'a> {
+    pub(super) rule: &'a str,
+    pub(super) title: &'a str,
+    pub(super) store: &'a str,
+    pub(super) group: &'a [(String, String)],
+    pub(super) level: Level,
+    pub(super) why: &'a str,
+}
+
 /// That an alert is over.
-pub(super) fn resolved(rule: &str, alert: &str, why: &str, now_us: i64) -> Out {
-    let entry = Entry::new(Kind::AlertResolved, "run", now_us).with("alert", alert).with("rule", rule).with("why", why);
-    Out { alert: alert.to_owned(), level: None, rule: rule.to_owned(), entry }
+pub(super) fn resolved(over: &Over<'_>, alert: &str, now_us: i64) -> Out {
+    let entry = Entry::new(Kind::AlertResolved, "run", now_us)
+        .with("alert", alert)
+        .with("rule", over.rule)
+        .with("title", over.title)
+        .with("level", over.level.name())
+        .with("severity", over.level.severity())
+        .with("store", over.store)
+        .with("group", json!(over.group))
+        .with("why", over.why);
+    Out { alert: alert.to_owned(), level: None, rule: over.rule.to_owned(), entry }
 }
 
 /// A text that is there, cut where it is too long.

@@ -119,7 +119,12 @@ impl Evaluator {
     fn send_again(&mut self) -> bool {
         let Ok(alerts) = self.shared.learn(self.learn) else { return false };
         let there: HashSet<String> = alerts.into_iter().map(|alert| alert.alert).collect();
-        let out = std::mem::take(&mut self.mail).into_iter().flat_map(|mail| mail.out);
+        let (mut lost, mut going) = (Vec::new(), VecDeque::new());
+        for mut mail in std::mem::take(&mut self.mail) {
+            if mail.is_lost() { lost.push(mail) } else { going.push_back(mail) }
+        }
+        self.mail = going;
+        let out = lost.into_iter().flat_map(|mail| mail.out);
         // A gap has no id: it is told again.
         let (there, missing): (Vec<Out>, Vec<Out>) = out.partition(|out| there.contains(&out.alert));
         self.shared.count(&there);

@@ -239,7 +239,9 @@ mod tests {
         let mut place = Place::new();
         let other = Entry::new(Kind::Enabled, "run", NOW);
         let out = firings();
-        let end = entry::resolved("single", &out[0].alert, "it is over", NOW);
+        let level = innertrail_alerts::Level::Medium;
+        let over = entry::Over { rule: "single", title: "A title", store: "log", group: &[], level, why: "it is over" };
+        let end = entry::resolved(&over, &out[0].alert, NOW);
         let entries: Vec<Entry> = std::iter::once(other.clone())
             .chain(out.iter().map(|out| out.entry.clone()))
             .chain([end.entry, other])
@@ -257,6 +259,7 @@ mod tests {
         assert_eq!((counted.rule.as_str(), &counted.key[0].0), ("twice", &"it_actor".to_owned()));
         assert_eq!(counted.window.as_ref().unwrap().1, "2026-06-15T08:00:00Z");
         assert_eq!((end.fired, &end.alert, end.why.as_str()), (false, &first.alert, "it is over"));
+        assert_eq!((end.level.as_str(), end.title.as_str(), end.store.as_str()), ("medium", "A title", "log"));
         // The same events again have the same ids.
         assert_eq!(
             firings().iter().map(|out| &out.alert).collect::<Vec<_>>(),

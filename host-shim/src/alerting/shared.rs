@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -164,6 +164,19 @@ impl Mail {
             }
         }
         Delivered::All
+    }
+
+    /// Whether some were certainly not taken: nobody has them any more, and not all were answered for. What is only on its
+    /// way is not lost, and would be told twice if it were handed over again.
+    pub(super) fn is_lost(&mut self) -> bool {
+        while self.durable < self.out.len() {
+            match self.answers.try_recv() {
+                Ok(()) => self.durable += 1,
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => return true,
+            }
+        }
+        false
     }
 
     /// Takes in answers that are there, without waiting; whether all are.

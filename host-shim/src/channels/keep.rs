@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use innertrail_notify::State;
+use sha2::{Digest, Sha256};
 
 /// The folder in the data directory.
 const FOLDER: &str = "channels";
@@ -38,7 +39,14 @@ pub(super) fn read(dir: &Path, name: &str) -> Found {
         Err(e) if e.kind() == ErrorKind::NotFound => return Found::Nothing,
         Err(e) => return Found::Unusable(format!("it cannot be read: {e}")),
     }
-    match State::from_json(&bytes) {
+    let line = bytes.iter().position(|byte| *byte == b'\n');
+    let Some((sum, body)) = line.map(|at| (&bytes[..at], &bytes[at + 1..])) else {
+        return Found::Unusable("it is damaged: its first line is no checksum".to_owned());
+    };
+    if sum != checksum(body).as_bytes() {
+        return Found::Unusable("it is damaged: its checksum is another one".to_owned());
+    }
+    match State::from_json(body) {
         Ok(state) => Found::Sound(state),
         Err(e) => Found::Unusable(e.to_string()),
     }
@@ -54,8 +62,39 @@ pub(super) fn write(dir: &Path, name: &str, state: &State) -> io::Result<()> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
-    file.write_all(&state.to_json())?;
+    let body = state.to_json();
+    file.write_all(format!("{}\n", checksum(&body)).as_bytes())?;
+    file.write_all(&body)?;
     file.sync_all()?;
     fs::rename(half, path(dir, name))?;
     File::open(folder)?.sync_all()
+}
+
+fn checksum(body: &[u8]) -> String {
+    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back_and_what_is_damaged_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(read(dir.path(), "ops"), Found::Nothing));
+        write(dir.path(), "ops", &State::behind(12)).unwrap();
+        let Found::Sound(state) = read(dir.path(), "ops") else { panic!("it was kept") };
+        assert_eq!(state.position(), Some(12));
+        let path = path(dir.path(), "ops");
+        let sound = fs::read(&path).unwrap();
+        for at in 0..sound.len() {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1;
+            fs::write(&path, &bytes).unwrap();
+            assert!(matches!(read(dir.path(), "ops"), Found::Unusable(_)), "byte {at}");
+            fs::write(&path, &sound[..at]).unwrap();
+            assert!(matches!(read(dir.path(), "ops"), Found::Unusable(_)), "cut at {at}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use innertrail_alerts::RuleSet;
 use innertrail_logstore::consumer::Notify;
 use innertrail_notify::config::ChannelConfig;
-use innertrail_notify::{Alert, Channel, ChannelError, Level, Step, Surroundings};
+use innertrail_notify::{Alert, Channel, ChannelError, Level, State, Step, Surroundings};
 
 use crate::clock;
 use crate::config::{Alerts as Options, Config};
@@ -33,7 +33,8 @@ const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// How long a message under way is waited for when they are told to stop.
 pub(crate) const STOP: Duration = Duration::from_secs(5);
 /// How long a channel that tells nothing is waited for when everything else is done.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than the minute for which a limit may hold a message back.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(75);
 
 /// What a channel's thread and the pipeline share. No lock is held while something is sent, read or waited for.
 #[derive(Debug, Default)]
@@ -107,6 +108,7 @@ pub(crate) fn try_one(name: &str, options: &Options, trail: &str) -> anyhow::Res
         anyhow::bail!("alerts.channels has no `{}`; it has: {}", name.escape_debug(), known.join(", "));
     };
     let mut channel = Channel::new(name, config, None, Box::new(Surroundings), now_ms())?;
+    channel.hurry();
     channel.feed(trial(trail), now_ms());
     let until = Instant::now() + Duration::from_millis(config.delivery().timeout_ms.into()) + PATIENCE;
     while Instant::now() < until {
@@ -235,25 +237,34 @@ impl Drop for Channels {
 
 fn one(name: &str, config: &ChannelConfig, options: &Options, around: &Surrounding<'_>) -> Result<One, ChannelError> {
     let shared = Arc::new(Shared::default());
-    let (state, from, word) = begin(&around.config.data_dir, name, around.journal);
+    let dir = around.config.data_dir.clone();
+    let (state, from, word) = begin(&dir, name, around.journal);
     lock(&shared.words).extend(word);
     let channel = Channel::new(name, config, state, Box::new(Surroundings), now_ms())?;
     *lock(&shared.said) = Said { kind: config.kind().to_owned(), state: "starting".to_owned(), ..Said::default() };
     let telling =
         Telling { trail: around.config.trail.clone(), set: Arc::clone(&around.set), link: options.console_url.clone() };
-    let dir = around.config.data_dir.clone();
     let worker = Worker { dir, shared: Arc::clone(&shared), channel, from, notify: around.notify.clone(), telling };
     Ok(One { name: name.to_owned(), shared, worker: Some(worker), thread: None, told: String::new() })
 }
 
 /// What a channel remembers and where it goes on.
-fn begin(dir: &Path, name: &str, journal: u64) -> (Option<innertrail_notify::State>, work::Begin, Option<Word>) {
+fn begin(dir: &Path, name: &str, journal: u64) -> (Option<State>, work::Begin, Option<Word>) {
     match keep::read(dir, name) {
         Found::Sound(state) => (Some(state), work::Begin::Remembered, None),
-        Found::Nothing => (None, work::Begin::At(journal), None),
+        Found::Nothing => {
+            // Kept now: a kill before its first message must not begin behind what fired meanwhile.
+            let state = journal.checked_sub(1).map_or_else(State::default, State::behind);
+            let word = keep::write(dir, name, &state).err().map(|error| {
+                let text = format!("channel {name}: what it remembers cannot be written yet: {error}");
+                Word { weight: Weight::Failing, text }
+            });
+            (Some(state), work::Begin::Remembered, word)
+        }
         Found::Unusable(why) => {
             let text = format!(
-                "channel {name}: what it remembered cannot be used, so alerts of the last day may be told again: {why}"
+                "channel {name}: what it remembered cannot be used, so alerts of the last day may be told again, and older ones that \
+                 waited are not told (`innertrail alerts fired` lists them): {why}"
             );
             let day_ago = clock::now_us() - 86_400_000_000;
             (None, work::Begin::Since(day_ago), Some(Word { weight: Weight::Failing, text }))

@@ -29,8 +29,6 @@ const KEEP_EVERY: Duration = Duration::from_secs(10);
 pub(super) enum Begin {
     /// Where it was.
     Remembered,
-    /// At this entry.
-    At(u64),
     /// At the first entry of this time, microseconds UTC.
     Since(i64),
 }
@@ -103,10 +101,16 @@ impl Worker {
         self.keep()?;
         let (mut kept, mut position) = (Instant::now(), self.channel.position());
         loop {
+            // What came before it was told to end is read after this.
+            let last = self.shared.finish.load(Ordering::Relaxed);
+            if last {
+                self.channel.hurry();
+            }
             let at_end = self.feed(&mut alerts)?;
             let step = self.send()?;
             self.say(&alerts);
-            if self.stopped() || (self.is_done(at_end) && step == Step::Idle) {
+            let is_done = last && at_end && step == Step::Idle && self.channel.report(now_ms()).waiting == 0;
+            if self.stopped() || is_done {
                 return Ok(());
             }
             if kept.elapsed() >= KEEP_EVERY && position != self.channel.position() {
@@ -122,16 +126,11 @@ impl Worker {
     fn open(&mut self) -> Result<Alerts, Trouble> {
         let from = match (self.channel.position(), self.from) {
             (Some(last), _) => From::At(last + 1),
-            (None, Begin::At(entry)) => From::At(entry),
             (None, Begin::Since(us)) => From::Time(us),
             // It was kept before the journal had an entry.
             (None, Begin::Remembered) => From::Begin,
         };
-        let alerts = Alerts::open(&self.dir, from, Some(self.notify.clone()))?;
-        if let (None, From::At(entry @ 1..)) = (self.channel.position(), from) {
-            self.channel.seen(entry - 1);
-        }
-        Ok(alerts)
+        Ok(Alerts::open(&self.dir, from, Some(self.notify.clone()))?)
     }
 
     /// Takes in what there is room for; whether that was all.
@@ -161,11 +160,6 @@ impl Worker {
         let mut said = lock(&self.shared.said);
         said.behind = alerts.behind();
         said.update(report);
-    }
-
-    /// Whether it may end: everything else is done, and everything is told.
-    fn is_done(&self, at_end: bool) -> bool {
-        self.shared.finish.load(Ordering::Relaxed) && at_end && self.channel.report(now_ms()).waiting == 0
     }
 
     /// How long there is nothing to do, unless the journal has more.

@@ -95,10 +95,11 @@ fn copy(args: &ChartsCopyArgs) -> Outcome {
     let dir = &args.data.data_dir;
     let shelf = shelf(dir)?;
     let pack = find(&shelf, &args.pack)?;
-    if shelf.find(&args.name).is_some() {
-        return Err(Failure::Usage(anyhow!("there is a pack or copy `{}` already; nothing was changed", args.name)));
-    }
     let copy = pack.copy(&args.name).map_err(|fault| Failure::Usage(anyhow!(fault)))?;
+    if let Some(known) = shelf.taken_by(&copy) {
+        let (name, known) = (&args.name, &known.pack);
+        return Err(Failure::Usage(anyhow!("there is a pack or copy `{name}` already ({known}); nothing was changed")));
+    }
     let path = charts::keep_copy(dir, &copy).with_context(|| format!("the copy {} was not made", args.name));
     let path = path.map_err(Failure::Runtime)?;
     print(&format!("{} is yours: change it as you like, no update touches it", path.display()))
@@ -114,6 +115,10 @@ fn update(args: &ChartsUpdateArgs) -> Outcome {
         Err(fault) => return Ok(broken(&[fault])),
     };
     shelf.may_install(&pack).map_err(|error| Failure::Usage(error.into()))?;
+    if charts::has_copy(dir, &pack.pack) {
+        let name = &pack.pack;
+        return Err(Failure::Usage(anyhow!("there is a file of a copy `{name}`; a pack never takes a copy's place")));
+    }
     let asked = ask(dir, &pack, &args.file)?;
     let path = charts::install(dir, &pack).with_context(|| format!("{} was not installed", pack.pack));
     let path = path.map_err(Failure::Runtime)?;

@@ -57,7 +57,12 @@ fn judged(verdicts: &[Verdict], alerts: &serde_json::Value) -> String {
         }
     }
     let nearly = verdicts.len() - matching.len();
-    out += &format!("  {nearly} nearly fire; `innertrail alerts explain` says what is in the way\n");
+    if matching.is_empty() {
+        out += "  none fires\n";
+    }
+    if nearly > 0 {
+        out += &format!("  nearly   {nearly} more; `innertrail alerts explain` says what is in the way\n");
+    }
     for alert in alerts.as_array().into_iter().flatten() {
         let text = |name: &str| terminal_safe(alert[name].as_str().unwrap_or_default());
         out +=

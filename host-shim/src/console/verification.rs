@@ -47,15 +47,25 @@ impl Verification {
         }
         let (known, dir) = (Arc::clone(&self.0), dir.to_owned());
         let begun = thread::Builder::new().name("verify".to_owned()).spawn(move || {
+            // A verifier that breaks down must not stand as one that is under way for ever.
+            let _over = Over(Arc::clone(&known));
             let last = outcome(&dir, &known);
-            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-            (known.under_way, known.last) = (None, Some(last));
+            known.lock().unwrap_or_else(PoisonError::into_inner).last = Some(last);
         });
         if let Err(error) = begun {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).under_way = None;
             return Err(error).context("no thread to verify on");
         }
         Ok(())
+    }
+}
+
+/// Ends what is under way, however it ends.
+struct Over(Arc<Mutex<Known>>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).under_way = None;
     }
 }
 

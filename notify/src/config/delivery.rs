@@ -24,9 +24,28 @@ pub struct Filter {
     #[schemars(length(max = 1000), inner(regex(pattern = pattern::PATH)))]
     pub except_rules: Vec<String>,
 
-    /// Logstores whose alerts are told. Empty: all.
-    #[schemars(length(max = 100), inner(regex(pattern = pattern::LOGSTORE)))]
-    pub stores: Vec<String>,
+    /// Where the records are whose alerts are told: in the dedicated Logstore or in its journal. Empty: in both.
+    #[schemars(length(max = 2))]
+    pub stores: Vec<AlertStore>,
+}
+
+/// A store that rules look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertStore {
+    /// The dedicated Logstore: operation logs.
+    Log,
+    /// The journal: what was done to the Logstore.
+    Journal,
+}
+
+impl AlertStore {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Journal => "journal",
+        }
+    }
 }
 
 /// How a channel is told.
@@ -97,7 +116,7 @@ impl Filter {
         alert.level >= self.min_level
             && (self.rules.is_empty() || named(&self.rules))
             && !named(&self.except_rules)
-            && (self.stores.is_empty() || self.stores.contains(&alert.store))
+            && (self.stores.is_empty() || self.stores.iter().any(|store| store.as_str() == alert.store))
     }
 }
 
@@ -115,7 +134,7 @@ mod tests {
             rule: "r-1".to_owned(),
             title: "Bucket made public".to_owned(),
             level: Level::Medium,
-            store: "innertrail_a".to_owned(),
+            store: "log".to_owned(),
             ..Alert::default()
         };
         let takes = |change: &dyn Fn(&mut Filter)| {
@@ -126,6 +145,6 @@ mod tests {
         assert!(takes(&|_| {}) && takes(&|f| f.min_level = Level::Medium) && !takes(&|f| f.min_level = Level::High));
         assert!(takes(&|f| f.rules = vec!["r-1".to_owned()]) && takes(&|f| f.rules = vec!["Bucket*".to_owned()]));
         assert!(!takes(&|f| f.rules = vec!["r-".to_owned()]) && !takes(&|f| f.except_rules = vec!["*".to_owned()]));
-        assert!(takes(&|f| f.stores = vec!["innertrail_a".to_owned()]) && !takes(&|f| f.stores = vec!["b".to_owned()]));
+        assert!(takes(&|f| f.stores = vec![AlertStore::Log]) && !takes(&|f| f.stores = vec![AlertStore::Journal]));
     }
 }

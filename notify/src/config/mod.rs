@@ -10,7 +10,7 @@ mod secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use delivery::{Delivery, Filter, Mode};
+pub use delivery::{AlertStore, Delivery, Filter, Mode};
 pub use kinds::{
     AlertmanagerChannel, DingtalkChannel, EmailChannel, EmailTls, FeishuChannel, SlackChannel, WebhookChannel,
     WecomChannel,
@@ -22,7 +22,6 @@ pub(crate) mod pattern {
     pub(crate) const PATH: &str = "^[^\\u0000-\\u001f\\u007f]+$";
     pub(crate) const URL: &str = "^https?://[^@\\s\\u0000-\\u001f\\u007f]+$";
     pub(crate) const VARIABLE: &str = "^[A-Z_][A-Z0-9_]*$";
-    pub(crate) const LOGSTORE: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 }
 
 /// A channel: where alerts are told.

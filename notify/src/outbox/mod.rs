@@ -161,6 +161,11 @@ impl Outbox {
         self.report.waiting = self.waiting.len();
     }
 
+    /// Gathers no longer: nothing more will come.
+    pub(crate) fn hurry(&mut self) {
+        self.settings.collect_ms = 0;
+    }
+
     /// Nothing up to and with this place is left to be fed.
     pub(crate) fn seen(&mut self, position: u64) {
         if self.waiting.is_empty() {
