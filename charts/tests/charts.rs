@@ -159,6 +159,8 @@ fn what_is_no_pack_is_named_with_its_place() {
     my packs/small.json:56:3: chart "trend": `time` names the column of the x axis and has 3600 or 86400 seconds
     my packs/small.json:26:4: chart "all": clickhouse: write one `SELECT … FROM $log WHERE $__timeFilter(column) …` without another `$` or a `;`
     my packs/small.json:26:4: chart "all": clickhouse: write one `SELECT … FROM $log WHERE $__timeFilter(column) …` without another `$` or a `;`
+    my packs/small.json:26:4: chart "all": clickhouse: `UNION` would read from elsewhere; ask one table
+    my packs/small.json:26:4: chart "all": clickhouse: there is more than one FROM; ask one table
     my packs/small.json:56:3: chart "trend": clickhouse: there is no `formatDateTime(toStartOfHour(it_time, 'UTC'), '%Y-%m-%d %H:00', 'UTC') AS hour`
     a\u{202e}b\n.json:1:11: control character (\\u0000-\\u001F) found while parsing a string
     empty.json:1:1: EOF while parsing a value
