@@ -11,6 +11,7 @@ mod allocator;
 mod api;
 mod channels;
 mod charts;
+mod checked_file;
 pub mod cli;
 pub mod clock;
 pub mod config;

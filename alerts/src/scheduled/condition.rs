@@ -161,7 +161,6 @@ impl Datum {
         }
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn number(&self) -> Option<f64> {
         match self {
             Self::Whole(whole) => Some(*whole as f64),

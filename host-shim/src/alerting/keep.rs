@@ -5,14 +5,13 @@
 //! nothing. It must never be believed when it is damaged: then evaluation begins anew at the end, and that is told.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
 use innertrail_alerts::{Groups, State};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use crate::checked_file;
 
 /// The file in the data directory.
 pub(super) const FILE: &str = "alerts-state.json";
@@ -87,25 +86,17 @@ impl Kept {
 
     /// Reads the file.
     pub(super) fn read(dir: &Path) -> Found {
-        let mut bytes = Vec::new();
-        match File::open(dir.join(FILE)).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes)) {
-            Ok(_) => {}
-            Err(e) if e.kind() == ErrorKind::NotFound => return Found::Nothing,
-            Err(e) => return Found::Unusable(format!("it cannot be read: {e}")),
-        }
-        let line = bytes.iter().position(|byte| *byte == b'\n');
-        let Some((sum, body)) = line.map(|at| (&bytes[..at], &bytes[at + 1..])) else {
-            return Found::Unusable("it is damaged: its first line is no checksum".to_owned());
+        let body = match checked_file::read(&dir.join(FILE), MOST_BYTES) {
+            checked_file::Found::Nothing => return Found::Nothing,
+            checked_file::Found::Unusable(why) => return Found::Unusable(why),
+            checked_file::Found::Body(body) => body,
         };
-        if sum != checksum(body).as_bytes() {
-            return Found::Unusable("it is damaged: its checksum is another one".to_owned());
-        }
-        match serde_json::from_slice::<Version>(body).map(|found| found.version) {
+        match serde_json::from_slice::<Version>(&body).map(|found| found.version) {
             Ok(VERSION) => {}
             Ok(found) => return Found::Unusable(format!("it is of version {found}, this program knows {VERSION}")),
             Err(e) => return Found::Unusable(format!("it is damaged: {e}")),
         }
-        match serde_json::from_slice::<Self>(body) {
+        match serde_json::from_slice::<Self>(&body) {
             Ok(kept) if kept.engine.version == innertrail_alerts::STATE_VERSION => Found::Sound(Box::new(kept)),
             Ok(kept) => Found::Unusable(format!("what correlations remember is of version {}", kept.engine.version)),
             Err(e) => Found::Unusable(format!("it is damaged: {e}")),
@@ -114,18 +105,7 @@ impl Kept {
 
     /// Writes the file, durably.
     pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
-        let body = serde_json::to_vec(self)?;
-        let half = dir.join(format!("{FILE}.new"));
-        match fs::remove_file(&half) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
-        file.write_all(format!("{}\n", checksum(&body)).as_bytes())?;
-        file.write_all(&body)?;
-        file.sync_all()?;
-        fs::rename(half, dir.join(FILE))?;
-        File::open(dir)?.sync_all()
+        checked_file::write(&dir.join(FILE), &serde_json::to_vec(self)?)
     }
 }
 
@@ -134,13 +114,11 @@ struct Version {
     version: u32,
 }
 
-fn checksum(body: &[u8]) -> String {
-    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

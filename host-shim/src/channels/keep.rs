@@ -3,13 +3,14 @@
 //! It is written beside, synced and renamed, before a message goes out and behind its answer. It is outside the seal. It must
 //! never be believed when it is damaged.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use innertrail_notify::State;
-use sha2::{Digest, Sha256};
+
+use crate::checked_file;
 
 /// The folder in the data directory.
 const FOLDER: &str = "channels";
@@ -33,20 +34,12 @@ fn path(dir: &Path, name: &str) -> PathBuf {
 
 /// Reads the file of a channel.
 pub(super) fn read(dir: &Path, name: &str) -> Found {
-    let mut bytes = Vec::new();
-    match File::open(path(dir, name)).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes)) {
-        Ok(_) => {}
-        Err(e) if e.kind() == ErrorKind::NotFound => return Found::Nothing,
-        Err(e) => return Found::Unusable(format!("it cannot be read: {e}")),
-    }
-    let line = bytes.iter().position(|byte| *byte == b'\n');
-    let Some((sum, body)) = line.map(|at| (&bytes[..at], &bytes[at + 1..])) else {
-        return Found::Unusable("it is damaged: its first line is no checksum".to_owned());
+    let body = match checked_file::read(&path(dir, name), MOST_BYTES) {
+        checked_file::Found::Nothing => return Found::Nothing,
+        checked_file::Found::Unusable(why) => return Found::Unusable(why),
+        checked_file::Found::Body(body) => body,
     };
-    if sum != checksum(body).as_bytes() {
-        return Found::Unusable("it is damaged: its checksum is another one".to_owned());
-    }
-    match State::from_json(body) {
+    match State::from_json(&body) {
         Ok(state) => Found::Sound(state),
         Err(e) => Found::Unusable(e.to_string()),
     }
@@ -54,29 +47,15 @@ pub(super) fn read(dir: &Path, name: &str) -> Found {
 
 /// Writes it, durably.
 pub(super) fn write(dir: &Path, name: &str, state: &State) -> io::Result<()> {
-    let folder = dir.join(FOLDER);
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let half = folder.join(format!("{name}.json.new"));
-    match fs::remove_file(&half) {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
-    let body = state.to_json();
-    file.write_all(format!("{}\n", checksum(&body)).as_bytes())?;
-    file.write_all(&body)?;
-    file.sync_all()?;
-    fs::rename(half, path(dir, name))?;
-    File::open(folder)?.sync_all()
-}
-
-fn checksum(body: &[u8]) -> String {
-    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    DirBuilder::new().recursive(true).mode(0o700).create(dir.join(FOLDER))?;
+    checked_file::write(&path(dir, name), &state.to_json())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

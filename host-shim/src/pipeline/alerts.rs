@@ -16,6 +16,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A nap between two turns that only wait.
 const NAP: Duration = Duration::from_millis(5);
 
+/// Something beside the pipeline that is to come to its end.
+struct Rest {
+    /// Grows as it comes forward.
+    position: fn(&Pipeline) -> u64,
+    has_ended: fn(&Pipeline) -> bool,
+    stop: fn(&Pipeline),
+    /// For how long it is waited for while it does not come forward.
+    patience: Duration,
+    /// For how long once it is told to stop.
+    grace: Duration,
+}
+
 impl Pipeline {
     /// Before anything is taken from a source: what is in the Logstore now is what was there before.
     pub(super) fn start_alerts(&mut self) -> Result<(), PipelineError> {
@@ -47,22 +59,14 @@ impl Pipeline {
         if let Some(alerting) = &self.alerting {
             alerting.finish();
         }
-        let mut moved = (0, Instant::now());
-        while !self.stop.load(Ordering::Relaxed) && !self.alerts_ended() && moved.1.elapsed() < PATIENCE {
-            self.turn(sources, tell)?;
-            let position = self.alerting.as_ref().map_or(0, alerting::Alerting::position);
-            if position != moved.0 {
-                moved = (position, Instant::now());
-            }
-        }
-        if let Some(alerting) = &self.alerting {
-            alerting.stop();
-        }
-        let begun = Instant::now();
-        while !self.alerts_ended() && begun.elapsed() < alerting::STOP {
-            self.turn(sources, tell)?;
-            std::thread::sleep(NAP);
-        }
+        let rest = Rest {
+            position: |pipeline| pipeline.alerting.as_ref().map_or(0, alerting::Alerting::position),
+            has_ended: |pipeline| pipeline.alerting.as_ref().is_none_or(alerting::Alerting::has_ended),
+            stop: |pipeline| pipeline.alerting.iter().for_each(alerting::Alerting::stop),
+            patience: PATIENCE,
+            grace: alerting::STOP,
+        };
+        self.let_end(&rest, sources, tell)?;
         self.look_at_alerts(true, tell);
         if !self.stop.load(Ordering::Relaxed) {
             self.undelivered.extend(self.alerting.as_ref().and_then(alerting::Alerting::left));
@@ -79,22 +83,14 @@ impl Pipeline {
     ) -> Result<(), PipelineError> {
         let Some(channels) = &self.channels else { return Ok(()) };
         channels.finish();
-        let mut moved = (0, Instant::now());
-        while !self.stop.load(Ordering::Relaxed) && !self.channels_ended() && moved.1.elapsed() < channels::PATIENCE {
-            self.turn(sources, tell)?;
-            let position = self.channels.as_ref().map_or(0, channels::Channels::position);
-            if position != moved.0 {
-                moved = (position, Instant::now());
-            }
-        }
-        if let Some(channels) = &self.channels {
-            channels.stop();
-        }
-        let begun = Instant::now();
-        while !self.channels_ended() && begun.elapsed() < channels::STOP {
-            self.turn(sources, tell)?;
-            std::thread::sleep(NAP);
-        }
+        let rest = Rest {
+            position: |pipeline| pipeline.channels.as_ref().map_or(0, channels::Channels::position),
+            has_ended: |pipeline| pipeline.channels.as_ref().is_none_or(channels::Channels::has_ended),
+            stop: |pipeline| pipeline.channels.iter().for_each(channels::Channels::stop),
+            patience: channels::PATIENCE,
+            grace: channels::STOP,
+        };
+        self.let_end(&rest, sources, tell)?;
         self.look_at_alerts(true, tell);
         if !self.stop.load(Ordering::Relaxed) {
             self.undelivered.extend(self.channels.iter().flat_map(channels::Channels::left));
@@ -102,11 +98,27 @@ impl Pipeline {
         Ok(())
     }
 
-    fn channels_ended(&self) -> bool {
-        self.channels.as_ref().is_none_or(channels::Channels::has_ended)
-    }
-
-    fn alerts_ended(&self) -> bool {
-        self.alerting.as_ref().is_none_or(alerting::Alerting::has_ended)
+    /// Turns until it has ended or does not come forward, tells it to stop, and gives it a little longer.
+    fn let_end(
+        &mut self,
+        rest: &Rest,
+        sources: &mut [Running],
+        tell: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), PipelineError> {
+        let mut moved = (0, Instant::now());
+        while !self.stop.load(Ordering::Relaxed) && !(rest.has_ended)(self) && moved.1.elapsed() < rest.patience {
+            self.turn(sources, tell)?;
+            let position = (rest.position)(self);
+            if position != moved.0 {
+                moved = (position, Instant::now());
+            }
+        }
+        (rest.stop)(self);
+        let begun = Instant::now();
+        while !(rest.has_ended)(self) && begun.elapsed() < rest.grace {
+            self.turn(sources, tell)?;
+            std::thread::sleep(NAP);
+        }
+        Ok(())
     }
 }
