@@ -137,6 +137,11 @@ pub(super) fn top_level(key: &[u8]) -> Key {
     }
 }
 
+/// Whether a key at the top is none that this room knows, or one that it looks into only where no operation log is beside it.
+pub(crate) fn means_nothing(key: &[u8]) -> bool {
+    matches!(top_level(key), Key::Other | Key::Data | Key::Message)
+}
+
 pub(super) fn in_identity(key: &[u8]) -> Option<Column> {
     Some(match key {
         b"type" => Column::IdentityType,

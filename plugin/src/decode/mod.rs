@@ -13,6 +13,7 @@ pub mod secrets;
 pub mod text;
 mod token;
 
+pub(crate) use key::means_nothing;
 use raw_event::{Envelope, RawEvent};
 use record::{Carried, Opening, Unsettled};
 use scan::{Problem, ScanError, Scanner, Token, TokenKind, Unwatched};

@@ -8,6 +8,7 @@ mod carrier;
 pub mod config;
 mod encode;
 mod explain;
+mod marked;
 mod ordinary;
 mod seal;
 mod walk;
@@ -33,6 +34,8 @@ pub struct Transform {
     decoder: Decoder,
     redactor: Redactor,
     router: Router,
+    /// What is sent beside a raw event.
+    fields: marked::Fields,
 }
 
 /// What one call carries from record to record.
@@ -73,7 +76,9 @@ impl Transform {
     /// Everything that is wrong with the configuration.
     pub fn open(json: &str) -> Result<Self, Vec<Diagnostic>> {
         let config = Config::parse(json)?;
-        Ok(Self { decoder: config.decoder(), redactor: config.redactor(), router: config.router() })
+        let decoder = config.decoder();
+        let fields = marked::Fields::new(&decoder.watch);
+        Ok(Self { decoder, redactor: config.redactor(), router: config.router(), fields })
     }
 
     /// Takes a batch through the rooms.
@@ -161,12 +166,29 @@ impl Transform {
         if matches!(batch.codec, Codec::ActionTrail | Codec::Json) {
             return self.json(batch, frame, bytes, out);
         }
-        let marked = batch.sealed.binary_search(&out.seen).is_ok();
-        if out.encoding == Encoding::Verbatim && !marked && self.is_ordinary(batch.codec, bytes) {
-            out.seen += 1;
-            return out.bytes(whole, bytes, Route::Passthrough, "");
+        match self.at_sight(batch, bytes, out) {
+            Some(route) => {
+                out.seen += 1;
+                out.verbatim(whole, route);
+            }
+            None => self.decoded(batch, frame, bytes, out),
         }
-        self.decoded(batch, frame, bytes, out);
+    }
+
+    /// Where the one event of a frame goes as it is, when that can be seen without decoding it.
+    fn at_sight(&self, batch: &Batch<'_>, bytes: &[u8], out: &Output) -> Option<Route> {
+        if out.encoding != Encoding::Verbatim || batch.codec != Codec::Native {
+            return None;
+        }
+        if batch.sealed.binary_search(&out.seen).is_err() {
+            return self.is_ordinary(batch.codec, bytes).then_some(Route::Passthrough);
+        }
+        let goes = |event: &Event<'_>| {
+            self.router.route(event, batch.provenance, true).0 == Route::Dedicated
+                && self.redactor.redact(&event.raw).is_none()
+        };
+        let agrees = batch.provenance == Provenance::Agent && marked::agrees(bytes, &self.decoder, &self.fields, goes);
+        agrees.then_some(Route::Dedicated)
     }
 
     /// Whether a frame can be seen to be one ordinary log without decoding it. It counts as one event.
@@ -333,6 +355,12 @@ fn quarantined(row: &mut RowWriter, route: Route, detail: &str) {
 }
 
 impl Output {
+    /// A record that goes on as it came.
+    fn verbatim(&mut self, place: Place<'_>, route: Route) {
+        self.routed.data.extend_from_slice(place.verbatim);
+        self.entry(route, place.consumed);
+    }
+
     /// A record that is no event: its bytes go as they are.
     fn bytes(&mut self, place: Place<'_>, bytes: &[u8], route: Route, detail: &str) {
         if self.encoding != Encoding::Row && route == Route::Passthrough {

@@ -23,8 +23,8 @@ pub(super) fn claim(event: &RawEvent<'_>, place: u32) -> Option<Claim> {
     Some(Claim { event: place, index, mark, canonical })
 }
 
-/// `v1.<index>.<hex>`.
-fn parse(seal: &str) -> Option<(u64, Vec<u8>)> {
+/// `v1.<index>.<hex>`: index and mark.
+pub(super) fn parse(seal: &str) -> Option<(u64, Vec<u8>)> {
     let (index, hex) = seal.strip_prefix("v1.")?.split_once('.')?;
     let mut digits = Vec::with_capacity(hex.len());
     for byte in hex.bytes() {
