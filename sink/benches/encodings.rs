@@ -118,7 +118,7 @@ fn sample() -> (Layout, Record) {
     let mut values: Vec<(u8, Value)> = (0_u8..).zip(&texts).map(|(at, (_, value))| (at, Value::Text(value))).collect();
     values.push((texts.len() as u8, Value::Timestamp(1_781_511_050_000_000)));
     let row = StoredRow::new(0, 1_794_524_400_000_000, &values, payload.as_bytes());
-    (Layout { columns, key: Some(0) }, Record { row, mark: String::new() })
+    (Layout { columns, key: Some(0) }, Record::new(row, String::new()))
 }
 
 fn numbered(record: &Record, seq: u64) -> Record {

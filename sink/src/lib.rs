@@ -19,4 +19,4 @@ pub mod vector;
 
 pub use record::{Batch, Record};
 pub use reference::{Header, Reference, ReferenceError};
-pub use sender::{Refused, Sender};
+pub use sender::{Prepare, Refused, Sender};

@@ -1,6 +1,7 @@
 //! What a sink is given: records of the dedicated Logstore, each with the mark that lets any receiver check and know it again.
 //! It must never be built from anything that is not durable.
 
+use bytes::Bytes;
 use innertrail_logstore::{Layout, StoredRow, Value};
 
 /// One durable record of the dedicated Logstore.
@@ -10,6 +11,8 @@ pub struct Record {
     pub row: StoredRow,
     /// The seal mark under the trail's key, as text: `it_seal` in every encoding.
     pub mark: String,
+    /// The record as its receiver wants it, where the sender had it written down before: see [`crate::Sender::prepare`].
+    pub written: Option<Bytes>,
 }
 
 /// Records in Logstore order, and what their columns are called.
@@ -24,6 +27,12 @@ pub struct Batch<'a> {
 }
 
 impl Record {
+    /// A record and its mark; written down for nobody yet.
+    #[must_use]
+    pub fn new(row: StoredRow, mark: String) -> Self {
+        Self { row, mark, written: None }
+    }
+
     /// The text of a column; `None` when it is null or no text.
     #[must_use]
     pub fn text(&self, layout: &Layout, name: &str) -> Option<&str> {

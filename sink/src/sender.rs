@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use crate::record::Batch;
+use innertrail_logstore::Layout;
+
+use crate::record::{Batch, Record};
+
+/// Writes records of a trail down into [`Record::written`]. One that cannot be written stays as it is.
+pub type Prepare = Box<dyn FnMut(&str, &Layout, &mut [Record]) + Send>;
 
 /// A protocol towards one receiver. It holds no position and never retries by itself: that is the delivery's.
 pub trait Sender: Send {
@@ -18,6 +23,12 @@ pub trait Sender: Send {
 
     /// Encoded size of one record within a request, the request's own frame not counted.
     fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize;
+
+    /// How records are written down for this sender before it is asked to send them: on the thread that reads ahead, so while it
+    /// waits for an answer. `None`: it writes them when it sends them.
+    fn prepare(&self) -> Option<Prepare> {
+        None
+    }
 
     /// Bytes of the body that was sent last, as they went out: compressed, without the protocol's head. 0 before the first
     /// one; `None`, always, of a sender that does not know them.

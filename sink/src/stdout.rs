@@ -92,7 +92,7 @@ mod tests {
 
     fn records(count: u64, len: usize) -> Vec<Record> {
         let row = |seq| StoredRow::new(seq, 0, &[], &vec![b'x'; len]);
-        (0..count).map(|seq| Record { row: row(seq), mark: format!("v1.{seq}.00") }).collect()
+        (0..count).map(|seq| Record::new(row(seq), format!("v1.{seq}.00"))).collect()
     }
 
     fn sent(encoding: Encoding, records: &[Record]) -> Result<Vec<u8>, Refused> {

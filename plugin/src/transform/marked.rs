@@ -12,6 +12,7 @@ use crate::decode::scan::TokenKind;
 use crate::decode::secrets::WatchList;
 use crate::decode::{Decoder, means_nothing};
 use crate::event::columns::{ALL, COLUMNS, Column, LIFTED};
+use crate::event::json::write_json_timestamp;
 
 /// What one of the fields says that innertrail writes beside the raw event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,12 +189,7 @@ fn is_said(says: Says, value: Option<Scalar<'_>>, event: &Event<'_>, place: u64)
         Says::Seconds => {
             time(&|us| matches!(value, Some(Scalar::Integer(seconds)) if seconds == us.div_euclid(1_000_000)))
         }
-        Says::Moment => time(&|us| match value {
-            Some(Scalar::Timestamp(seconds, nanos)) => {
-                seconds == us.div_euclid(1_000_000) && i64::from(nanos) == us.rem_euclid(1_000_000) * 1_000
-            }
-            _ => false,
-        }),
+        Says::Moment => time(&|us| is_moment(us, value)),
         Says::Family => event.family.map_or(value.is_none(), |family| text(family.as_str().as_bytes())),
         Says::Actor => family && is_actor(value, &event.actor),
         Says::Action => family && text(event.action.as_str().as_bytes()),
@@ -201,6 +197,21 @@ fn is_said(says: Says, value: Option<Scalar<'_>>, event: &Event<'_>, place: u64)
         Says::Resource => known(&event.resource),
         Says::Reason => known(&event.reason),
         Says::Country => known(&event.country),
+    }
+}
+
+/// A moment, or its text: what comes out of JSON is no moment any more.
+fn is_moment(us: i64, value: Option<Scalar<'_>>) -> bool {
+    let (own_seconds, micros) = (us.div_euclid(1_000_000), us.rem_euclid(1_000_000));
+    let own_nanos = u32::try_from(micros).unwrap_or(0) * 1_000;
+    match value {
+        Some(Scalar::Timestamp(seconds, nanos)) => (seconds, nanos) == (own_seconds, own_nanos),
+        Some(Scalar::Bytes(text)) => {
+            let mut written = Vec::with_capacity(40);
+            write_json_timestamp(&mut written, own_seconds, own_nanos);
+            matches!(&*written, [b'"', own @ .., b'"'] if own == text)
+        }
+        _ => false,
     }
 }
 
@@ -272,7 +283,7 @@ mod tests {
             panic!("{raw}")
         };
         let Value::Object(fields) = &mut log.value else { panic!("{raw}") };
-        // The time is a moment on the wire.
+        // The time is a moment in protobuf.
         let time = classify(decoder.again(raw.as_bytes(), None).unwrap()).time_us;
         if let Some(us) = time {
             let nanos = u32::try_from(us.rem_euclid(1_000_000)).unwrap() * 1_000;
@@ -348,10 +359,12 @@ mod tests {
         for name in ["Events", "referenceResources", "requestParameters", "password", "additionalEventData", "é"] {
             assert!(!with(name, Value::from("x")), "{name}");
         }
-        assert!(!with("event", Value::from(format!(" {}", RAWS[0]))), "blanks are not part of what was sealed");
+        assert!(!with("event", Value::from(format!("{} ", RAWS[0]))), "blanks are not part of what was sealed");
         assert!(!with("it_seq", Value::Integer(6)));
         assert!(!with("it_seq", Value::from("5")));
-        assert!(!with("timestamp", Value::from("2026-06-15T08:00:00Z")));
+        assert!(with("timestamp", Value::from("2026-06-15T08:00:00Z")), "as JSON has it");
+        assert!(!with("timestamp", Value::from("2026-06-15T08:00:01Z")));
+        assert!(!with("timestamp", Value::from("2026-06-15T10:00:00+02:00")));
         for name in ["eventId", "eventName", "serviceName", "it_family", "timestamp", "__time__"] {
             let mut log = sent(RAWS[0]);
             let Value::Object(fields) = &mut log.value else { panic!() };
@@ -389,19 +402,25 @@ mod tests {
 
     fn value() -> impl Strategy<Value = Value> {
         let text = |text: &&str| Value::from(*text);
-        let texts: Vec<Value> =
-            ["", "A", "Oss", "P", "3", "v1.5.00", "password", "{\"password\":\"x\"}", "a\u{1}", "1000000000000001"]
-                .iter()
-                .map(text)
-                .chain(RAWS.iter().map(text))
-                .chain([
-                    Value::Null,
-                    Value::Integer(5),
-                    Value::Integer(-5),
-                    Value::Boolean(true),
-                    Value::Bytes(vec![0xff]),
-                ])
-                .collect();
+        let texts: Vec<Value> = [
+            "",
+            "A",
+            "Oss",
+            "P",
+            "3",
+            "v1.5.00",
+            "password",
+            "{\"password\":\"x\"}",
+            "a\u{1}",
+            "1000000000000001",
+            "2026-06-15T08:00:00Z",
+            "2026-06-15T08:00:00.25Z",
+        ]
+        .iter()
+        .map(text)
+        .chain(RAWS.iter().map(text))
+        .chain([Value::Null, Value::Integer(5), Value::Integer(-5), Value::Boolean(true), Value::Bytes(vec![0xff])])
+        .collect();
         prop_oneof![3 => prop::sample::select(texts), 1 => strategies::value()]
     }
 

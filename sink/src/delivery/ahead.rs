@@ -1,14 +1,16 @@
-//! Reads ahead: a thread of its own pulls and marks the next page while the one before is being sent.
+//! Reads ahead: a thread of its own pulls, marks and, where the sender wants that, writes down the next page while the one
+//! before is being sent.
 //! It must never be more than one page ahead, nor hand on a record that is not durable.
 
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread;
 
 use innertrail_logstore::consumer::{ConsumerError, Cursor, Reader};
-use innertrail_logstore::{Layout, Store};
+use innertrail_logstore::{Layout, Store, StoredRow};
 
 use super::runner::SLICE;
 use crate::record::Record;
+use crate::sender::Prepare;
 
 /// Records that are read at a time at the most, and bytes of raw events. A page of events of 1.4 KB takes about 5 MB.
 const PAGE: (usize, usize) = (1_024, 4 << 20);
@@ -48,6 +50,7 @@ pub(super) fn read(
     mut next: Cursor,
     until: u64,
     mark: &(dyn Fn(u64, &[u8]) -> String + Sync),
+    mut prepare: Option<Prepare>,
     looks: &SyncSender<Look>,
 ) {
     let mut layout = reader.snapshot().layout().clone();
@@ -64,8 +67,15 @@ pub(super) fn read(
                 if let Some(changed) = &changed {
                     layout.clone_from(changed);
                 }
-                let records = page.rows.into_iter().map(|row| Record { mark: mark(row.seq, row.payload()), row });
-                (Found::Page { records: records.collect(), at_end: page.at_end, layout: changed }, Pause::None)
+                let marked = |row: StoredRow| {
+                    let mark = mark(row.seq, row.payload());
+                    Record::new(row, mark)
+                };
+                let mut records: Vec<Record> = page.rows.into_iter().map(marked).collect();
+                if let Some(prepare) = &mut prepare {
+                    prepare(reader.snapshot().trail(), &layout, &mut records);
+                }
+                (Found::Page { records, at_end: page.at_end, layout: changed }, Pause::None)
             }
             Err(ConsumerError::Expired { at, first_kept, .. }) => {
                 next = next.at(first_kept);

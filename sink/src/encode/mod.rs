@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 pub use native::log_event;
-pub(crate) use native::{Lengths, delimited, event_array, push_request};
+pub(crate) use native::{delimited, event_array, push_event};
 
 use self::members::Members;
 use crate::record::{Batch, Record};

@@ -4,7 +4,8 @@
 //! Values are texts, integers, one moment and nulls at the top of the log: there is no float that could be NaN and no
 //! nesting. The moment is checked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use innertrail_plugin::event::{LogEvent, Value};
 
@@ -13,9 +14,6 @@ use super::{EncodeError, Encoder, Encoding};
 use crate::record::{Batch, Record};
 
 const MICROS: i64 = 1_000_000;
-
-/// Records whose lengths are kept: more than wait for one sink.
-const MOST_NOTED: usize = 4_096;
 
 /// `metadata` and `metadata_full` of a log that has none, as Vector writes them: each with an empty object.
 const METADATA: &[u8] = &[0x1a, 2, 0x3a, 0, 0x22, 4, 0x0a, 2, 0x3a, 0];
@@ -95,67 +93,29 @@ pub(super) fn append(members: &Members, record: &Record, out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-/// Lengths that were worked out to cut a batch, so that writing it does not work them out again: by record, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Lengths(VecDeque<(u64, usize)>);
+/// Longest tag and length in front of a message.
+const HEAD: usize = 1 + 10;
 
-impl Lengths {
-    /// Notes the length of a record's log.
-    pub(crate) fn note(&mut self, record: &Record, len: usize) {
-        if self.0.back().is_some_and(|(seq, _)| *seq >= record.row.seq) {
-            // It was gone back to an earlier record.
-            self.0.clear();
-        }
-        if self.0.len() == MOST_NOTED {
-            self.0.pop_front();
-        }
-        self.0.push_back((record.row.seq, len));
-    }
-
-    /// The length of a record's log, if it was noted; forgets those of records before.
-    fn take(&mut self, record: &Record) -> Option<usize> {
-        while self.0.front().is_some_and(|(seq, _)| *seq < record.row.seq) {
-            self.0.pop_front();
-        }
-        self.0.front().filter(|(seq, _)| *seq == record.row.seq).map(|(_, len)| *len)
-    }
-}
-
-/// A `PushEventsRequest` of the batch. A noted length that is not the record's own is found and not used.
+/// Appends a record as a `PushEventsRequest` of its own and gives where that stands; a few bytes in front of it mean nothing.
+/// Several of them, one behind the other, are one request.
 ///
 /// # Errors
-/// Of the first record that cannot be written.
-pub(crate) fn push_request(encoder: &Encoder, batch: &Batch<'_>, noted: &mut Lengths) -> Result<Vec<u8>, EncodeError> {
-    encoder.members(batch, |members| {
-        let lens: Vec<usize> =
-            batch.records.iter().map(|record| noted.take(record).unwrap_or_else(|| log_len(members, record))).collect();
-        match written(members, batch, &lens)? {
-            Some(out) => Ok(out),
-            None => {
-                let lens: Vec<usize> = batch.records.iter().map(|record| log_len(members, record)).collect();
-                let out = written(members, batch, &lens)?;
-                Ok(out.expect("a log is as long as `log_len` says"))
-            }
-        }
-    })
-}
-
-/// The request with logs of these lengths; `None` when one has another.
-fn written(members: &Members, batch: &Batch<'_>, lens: &[usize]) -> Result<Option<Vec<u8>>, EncodeError> {
-    let total = lens.iter().map(|len| delimited(delimited(*len))).sum();
-    let mut out = Vec::with_capacity(total);
-    for (record, len) in batch.records.iter().zip(lens) {
-        out.push(FIRST);
-        varint(&mut out, delimited(*len));
-        out.push(FIRST);
-        varint(&mut out, *len);
-        let begins = out.len();
-        append(members, record, &mut out)?;
-        if out.len() - begins != *len {
-            return Ok(None);
-        }
+/// [`EncodeError`]; then `out` is as it was.
+pub(crate) fn push_event(members: &Members, record: &Record, out: &mut Vec<u8>) -> Result<Range<usize>, EncodeError> {
+    let before = out.len();
+    // Written first and measured then: to work out a log's length takes as long as to write it.
+    out.resize(before + 2 * HEAD, 0);
+    let begins = out.len();
+    append(members, record, out).inspect_err(|_| out.truncate(before))?;
+    let len = out.len() - begins;
+    let mut head = Vec::with_capacity(2 * HEAD);
+    for len in [delimited(len), len] {
+        head.push(FIRST);
+        varint(&mut head, len);
     }
-    Ok(Some(out))
+    let begins = begins - head.len();
+    out[begins..begins + head.len()].copy_from_slice(&head);
+    Ok(begins..out.len())
 }
 
 /// Appends an `EventArray` of the batch.
@@ -254,31 +214,23 @@ fn varint_len(number: u64) -> usize {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use innertrail_logstore::{Column, Encoding as Stored, Kind, Layout, StoredRow, Value as Cell};
+    use innertrail_plugin::event::native;
 
     use super::*;
 
-    fn record(seq: u64, text: &str) -> Record {
-        Record { row: StoredRow::new(seq, 0, &[(0, Cell::Text(text))], b"{}"), mark: String::new() }
-    }
-
-    /// A length that was noted for another record of the same number would cut every message behind it in the wrong place.
+    /// Lengths of one, two and three bytes, and the library's own writing of the same event.
     #[test]
-    fn noted_lengths_change_no_byte_of_a_request() {
+    fn a_record_alone_is_a_request_of_one_event() {
         let layout = Layout { columns: vec![Column::new("eventName", Kind::Text, Stored::Plain)], key: None };
-        let records: Vec<Record> = (5..9).map(|seq| record(seq, &"x".repeat(seq as usize * 20))).collect();
-        let batch = Batch { trail: "t", layout: &layout, records: &records };
         let encoder = Encoder::new(Encoding::Native);
-        let plain = push_request(&encoder, &batch, &mut Lengths::default()).unwrap();
-        for (from, wrong) in [(0, None), (0, Some(7)), (0, Some(5)), (2, None)] {
-            let mut noted = Lengths::default();
-            noted.note(&records[3], 1);
-            for record in &records[from..] {
-                let len = encoder.len(&batch, record);
-                noted.note(record, if wrong == Some(record.row.seq) { len + 1 } else { len });
-            }
-            for _again in 0..2 {
-                assert_eq!(push_request(&encoder, &batch, &mut noted).unwrap(), plain, "{from} {wrong:?}");
-            }
+        let mut out = Vec::new();
+        for len in [0, 20, 90, 100, 120, 300, 16_300, 20_000] {
+            let row = StoredRow::new(5, 0, &[(0, Cell::Text(&"x".repeat(len)))], b"{}");
+            let records = [Record::new(row, String::new())];
+            let batch = Batch { trail: "t", layout: &layout, records: &records };
+            let place = encoder.members(&batch, |members| push_event(members, &records[0], &mut out)).unwrap();
+            let event = native::encode_wrapper(log_event(&batch, &records[0]).unwrap()).unwrap();
+            assert_eq!(out[place], native::join_push_request(vec![event]), "{len}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::record::Record;
 
 fn record(seq: u64) -> Record {
     let row = StoredRow::new(seq, 0, &[], b"{\"a\":\"line\\nfeed\"}");
-    Record { row, mark: format!("v1.{seq}.00") }
+    Record::new(row, format!("v1.{seq}.00"))
 }
 
 fn send(spool: &mut Spool, seqs: std::ops::Range<u64>) -> Result<(), Refused> {

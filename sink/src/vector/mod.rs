@@ -7,8 +7,8 @@ mod answer;
 mod socket;
 mod tls;
 mod wire;
+mod written;
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,9 +22,9 @@ use ureq::http::uri::PathAndQuery;
 use self::socket::Connector;
 pub use self::tls::Tls;
 use self::wire::Raw;
-use crate::encode::{Encoder, Encoding, Lengths, delimited, push_request};
+use self::written::Writer;
 use crate::record::Batch;
-use crate::sender::{Refused, Sender};
+use crate::sender::{Prepare, Refused, Sender};
 
 /// The longest message a `vector` source takes by default, bytes, decompressed.
 pub const MAX_MESSAGE: usize = 100 << 20;
@@ -142,12 +142,12 @@ impl Link {
     /// # Errors
     /// What became of it.
     pub async fn push(&self, request: Bytes) -> Result<(), Refused> {
-        self.clone().call(PUSH, request).await.map(|_| ())
+        self.clone().call(PUSH, vec![request]).await.map(|_| ())
     }
 
-    async fn call(&mut self, path: &'static str, message: Bytes) -> Result<Bytes, Refused> {
+    async fn call(&mut self, path: &'static str, message: Vec<Bytes>) -> Result<Bytes, Refused> {
         let Self { address, deadline, client } = self;
-        let size = message.len();
+        let size = message.iter().map(Bytes::len).sum();
         let call = async {
             let ready = client.ready().await;
             ready.map_err(|e| tonic::Status::from_error(Box::new(e)))?;
@@ -169,8 +169,7 @@ pub struct Vector {
     config: VectorConfig,
     runtime: tokio::runtime::Runtime,
     link: Link,
-    encoder: Encoder,
-    lengths: RefCell<Lengths>,
+    writer: Writer,
     sent: u64,
     /// Whether it said that it serves since the connection last failed.
     healthy: bool,
@@ -188,15 +187,7 @@ impl Vector {
             let _entered = runtime.enter();
             Link::new(&config)?
         };
-        Ok(Self {
-            config,
-            runtime,
-            link,
-            encoder: Encoder::new(Encoding::Native),
-            lengths: RefCell::default(),
-            sent: 0,
-            healthy: false,
-        })
+        Ok(Self { config, runtime, link, writer: Writer::default(), sent: 0, healthy: false })
     }
 
     /// Asks whether it serves, as Vector's own sink does at its start.
@@ -204,7 +195,7 @@ impl Vector {
     /// # Errors
     /// [`Refused::Later`] when it does not, or cannot be reached.
     pub fn health(&mut self) -> Result<(), Refused> {
-        let answer = self.call(HEALTH, Bytes::new())?;
+        let answer = self.call(HEALTH, Vec::new())?;
         // `status` is field 1; SERVING is 0, which protobuf leaves out.
         if matches!(&answer[..], [] | [8, 0]) {
             self.healthy = true;
@@ -213,7 +204,7 @@ impl Vector {
         Err(Refused::Later { why: format!("{}: it says that it is not serving", self.config.address), after: None })
     }
 
-    fn call(&mut self, path: &'static str, message: Bytes) -> Result<Bytes, Refused> {
+    fn call(&mut self, path: &'static str, message: Vec<Bytes>) -> Result<Bytes, Refused> {
         self.runtime.block_on(self.link.call(path, message))
     }
 }
@@ -221,15 +212,16 @@ impl Vector {
 impl Sender for Vector {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
         let never = |why: String| Refused::Never { why };
-        let request = push_request(&self.encoder, batch, self.lengths.get_mut()).map_err(|e| never(e.to_string()))?;
-        if request.len() > MAX_MESSAGE {
-            return Err(never(format!("{} bytes are more than the {MAX_MESSAGE} that Vector takes", request.len())));
+        let request = self.writer.request(batch).map_err(|e| never(e.to_string()))?;
+        let size = request.iter().map(Bytes::len).sum::<usize>();
+        if size > MAX_MESSAGE {
+            return Err(never(format!("{size} bytes are more than the {MAX_MESSAGE} that Vector takes")));
         }
         if !self.healthy {
             self.health()?;
         }
-        self.sent = request.len() as u64;
-        self.call(PUSH, Bytes::from(request)).map(|_| ()).inspect_err(|refused| {
+        self.sent = size as u64;
+        self.call(PUSH, request).map(|_| ()).inspect_err(|refused| {
             self.healthy &= !matches!(refused, Refused::Later { .. });
         })
     }
@@ -244,10 +236,11 @@ impl Sender for Vector {
     }
 
     fn encoded_len(&self, batch: &Batch<'_>, at: usize) -> usize {
-        let Some(record) = batch.records.get(at) else { return 0 };
-        let len = self.encoder.len(batch, record);
-        self.lengths.borrow_mut().note(record, len);
-        delimited(delimited(len))
+        self.writer.len(batch, at)
+    }
+
+    fn prepare(&self) -> Option<Prepare> {
+        Some(written::prepare())
     }
 }
 

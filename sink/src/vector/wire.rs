@@ -1,18 +1,18 @@
-//! Messages as they are: encoded before, and not decoded after.
+//! Messages as they are: encoded before, in pieces, and not decoded after.
 //! It must never hold more of an answer than the little that Vector's answers are.
 
 use bytes::{Buf, BufMut, Bytes};
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-/// Carries bytes; `size` is how long the message is, so that its buffer is made once.
+/// Carries bytes; `size` is how long the message is in all, so that its buffer is made once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Raw {
     pub(super) size: usize,
 }
 
 impl Codec for Raw {
-    type Encode = Bytes;
+    type Encode = Vec<Bytes>;
     type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
@@ -27,12 +27,14 @@ impl Codec for Raw {
 }
 
 impl Encoder for Raw {
-    type Item = Bytes;
+    type Item = Vec<Bytes>;
     type Error = Status;
 
-    fn encode(&mut self, message: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.reserve(message.len());
-        out.put(message);
+    fn encode(&mut self, pieces: Vec<Bytes>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.reserve(self.size);
+        for piece in pieces {
+            out.put(piece);
+        }
         Ok(())
     }
 

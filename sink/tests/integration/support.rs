@@ -103,7 +103,8 @@ pub(crate) fn records(dir: &Path) -> (Layout, Vec<Record>) {
 }
 
 pub(crate) fn marked(row: StoredRow) -> Record {
-    Record { mark: mark(row.seq, row.payload()), row }
+    let mark = mark(row.seq, row.payload());
+    Record::new(row, mark)
 }
 
 /// A Logstore of every operation log in the repository's fixtures.
