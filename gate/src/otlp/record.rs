@@ -1,14 +1,7 @@
 //! What a log record of OTLP is for the judge: an object of `native_json`, attributes at the top, the body as `event`.
 //! It must never leave out anything that a receiver may read, or make one of two names that stand twice.
 //!
-//! That is the form in which innertrail's own `otlp` sink sends, so the seal mark of what it sent can be checked. The mark
-//! is over the raw event: what the sink adds about the record's way ([`UNCOVERED`]) is not covered by it and is set aside.
-
-use innertrail_plugin::event::json::write_json_timestamp;
-
-/// Attributes that innertrail's sink adds and the mark does not cover.
-const UNCOVERED: [&str; 6] =
-    ["it_received", "it_envelope", "it_origin", "it_offset", "it_redacted", "it_duplicate_keys"];
+//! That is the form in which innertrail's own `otlp` sink sends, so the seal mark of what it sent can be checked.
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,30 +57,15 @@ impl Log {
     fn whole(&self) -> Vec<u8> {
         object(|out| {
             let mut first = true;
-            for (name, value) in self.attributes.iter().filter(|(name, _)| !UNCOVERED.contains(&name.as_str())) {
-                match (name.as_str(), value) {
-                    ("it_time", Any::Integer(us)) => {
-                        key(out, &mut first, "timestamp");
-                        let nanos = u32::try_from(us.rem_euclid(1_000_000)).unwrap_or(0) * 1_000;
-                        write_json_timestamp(out, us.div_euclid(1_000_000), nanos);
-                    }
-                    ("it_nulls", Any::Text(nulls)) => {
-                        nulls.split(',').for_each(|name| member(out, &mut first, name, &Any::Null));
-                    }
-                    (name, value) => member(out, &mut first, name, value),
-                }
-            }
+            members_of(out, &mut first, &self.attributes);
             if let Some(body) = &self.body {
                 member(out, &mut first, "event", body);
             }
-            let aside = self.attributes.iter().filter(|(name, _)| UNCOVERED.contains(&name.as_str()));
-            let aside = aside.map(|(name, value)| (name.as_str(), value));
-            let mut rest = self.rest.iter().map(|(name, value)| (*name, value)).chain(aside).peekable();
-            if rest.peek().is_some() {
+            if !self.rest.is_empty() {
                 key(out, &mut first, "otlp");
                 out.push(b'{');
                 let mut first = true;
-                rest.for_each(|(name, value)| member(out, &mut first, name, value));
+                self.rest.iter().for_each(|(name, value)| member(out, &mut first, name, value));
                 out.push(b'}');
             }
         })
@@ -169,18 +147,10 @@ mod tests {
     #[test]
     fn a_record_is_judged_whole_and_what_may_be_an_event_of_its_own_as_well() {
         let text = |text: &str| Any::Text(text.to_owned());
-        let sent = log(
-            &[
-                ("it_seq", Any::Integer(5)),
-                ("it_received", Any::Integer(1)),
-                ("it_time", Any::Integer(1_500_000)),
-                ("it_nulls", text("a,b")),
-            ],
-            Some(text("{\"x\":1}")),
-        );
+        let sent = log(&[("it_seq", Any::Integer(5)), ("it_received", Any::Integer(1))], Some(text("{\"x\":1}")));
         assert_eq!(
             told(&sent),
-            r#"{"log":{"it_seq":5,"timestamp":"1970-01-01T00:00:01.500Z","a":null,"b":null,"event":"{\"x\":1}","otlp":{"severityNumber":9,"it_received":1}}}"#
+            r#"{"log":{"it_seq":5,"it_received":1,"event":"{\"x\":1}","otlp":{"severityNumber":9}}}"#
         );
         let inner = Any::Map(vec![("eventId".to_owned(), text("1")), ("n".to_owned(), Any::Number(0.5))]);
         let body = Any::Map(vec![("log".to_owned(), inner)]);

@@ -4,6 +4,7 @@
 //! either form, because it is what the Logstore seals.
 
 use crate::classify::Event;
+use crate::decode::raw_event::{Envelope, RawEvent};
 use crate::decode::scan::{Token, TokenKind};
 use crate::event::columns::{ALL, COLUMNS, Column, LIFTED};
 use crate::event::json::{write_json_integer, write_json_string, write_json_timestamp};
@@ -29,10 +30,10 @@ pub(super) fn begin(row: &mut RowWriter, payload: &[u8], context: &Context<'_>) 
 
 /// Fills an operation log's columns.
 pub(super) fn fill(row: &mut RowWriter, event: &Event<'_>, context: &Context<'_>) {
-    let mut nulls = String::new();
     for column in &ALL[..LIFTED] {
-        lifted(row, event, *column, &mut nulls);
+        lifted(row, event, *column);
     }
+    let nulls = nulls(&event.raw);
     if !nulls.is_empty() {
         row.text(Column::Nulls, &nulls);
     }
@@ -48,17 +49,23 @@ pub(super) fn fill(row: &mut RowWriter, event: &Event<'_>, context: &Context<'_>
     }
 }
 
+/// The lifted keys that are null, joined by commas: `it_nulls`.
+pub(super) fn nulls(raw: &RawEvent<'_>) -> String {
+    let mut nulls = String::new();
+    for column in ALL[..LIFTED].iter().filter(|column| raw.token(**column).kind == TokenKind::Null) {
+        if !nulls.is_empty() {
+            nulls.push(',');
+        }
+        nulls.push_str(COLUMNS[*column as usize].name);
+    }
+    nulls
+}
+
 #[inline(always)]
-fn lifted(row: &mut RowWriter, event: &Event<'_>, column: Column, nulls: &mut String) {
+fn lifted(row: &mut RowWriter, event: &Event<'_>, column: Column) {
     let Token { start, end, kind } = event.raw.token(column);
     match kind {
-        TokenKind::Absent => {}
-        TokenKind::Null => {
-            if !nulls.is_empty() {
-                nulls.push(',');
-            }
-            nulls.push_str(COLUMNS[column as usize].name);
-        }
+        TokenKind::Absent | TokenKind::Null => {}
         TokenKind::Escaped => row.text(column, event.raw.value(column).unwrap_or_default()),
         _ => row.slice(column, start as usize, (end - start) as usize),
     }
@@ -84,7 +91,7 @@ fn derived(row: &mut RowWriter, event: &Event<'_>) {
     }
 }
 
-fn around(row: &mut RowWriter, envelope: &crate::decode::raw_event::Envelope, context: &Context<'_>) {
+fn around(row: &mut RowWriter, envelope: &Envelope, context: &Context<'_>) {
     if let Some(topic) = &envelope.topic {
         row.text(Column::Topic, topic);
     }
@@ -146,7 +153,7 @@ fn normalised(event: &Event<'_>, out: &mut Vec<u8>) {
 }
 
 /// A lifted value as text, the way the row has it; null stays null. A string is copied with its escapes.
-fn member(out: &mut Vec<u8>, raw: &crate::decode::raw_event::RawEvent<'_>, token: Token) {
+fn member(out: &mut Vec<u8>, raw: &RawEvent<'_>, token: Token) {
     match token.kind {
         TokenKind::Null | TokenKind::Absent => out.extend_from_slice(b"null"),
         TokenKind::Plain | TokenKind::Escaped => {

@@ -128,20 +128,28 @@ fn agrees_in_place(event: &RawEvent<'_>, decoder: &Decoder) -> Option<bool> {
     let raw = text(event.bytes, *raw)?;
     let Some(inner) = decoder.again(&raw, None) else { return Some(false) };
     let whole = inner.bytes.len() == raw.len();
+    let inner = classify(inner);
     let mut written = Vec::with_capacity(event.bytes.len());
-    encode::beside(&classify(inner), &mut written);
+    encode::beside(&inner, &mut written);
     *written.first_mut()? = b'{';
     written.push(b'}');
     let fields = members(&written)?;
     let index = event.text_of(event.seal).and_then(|seal| parse(&seal)).map(|(index, _)| index);
+    let received = |(key, value): &(&[u8], Token)| *key == RECEIVED.as_bytes() && value.kind == TokenKind::Number;
+    let every_column = outer.iter().any(received);
     Some(outer.iter().all(|(key, value)| {
         // Of two fields of one name the last one is read.
         match fields.iter().rfind(|(own, _)| own.len() == key.len() && own.first() == key.first() && own == key) {
             Some((_, own)) => same((event.bytes, *value), (&written, *own)),
             None if *key == b"event" => whole,
             None if *key == b"it_seal" => true,
-            None if *key == b"it_seq" => unsigned(event.bytes, *value) == index,
-            None => std::str::from_utf8(key).is_ok_and(|key| !stands_for_ours(key)),
+            None if *key == b"it_seq" => whole_number(event.bytes, *value).map(u64::try_from) == index.map(Ok),
+            None if *key == b"it_time" => whole_number(event.bytes, *value).is_some_and(|us| inner.time_us == Some(us)),
+            None if *key == b"it_nulls" => {
+                text(event.bytes, *value).is_some_and(|own| *own == *encode::nulls(&inner.raw).as_bytes())
+            }
+            None => std::str::from_utf8(key)
+                .is_ok_and(|key| !stands_for_ours(key) || every_column && UNCOVERED.contains(&key)),
         }
     }))
 }
@@ -178,7 +186,7 @@ fn is_whole(number: &[u8]) -> bool {
     number.len() <= 18 && number != b"-0" && number.iter().skip(1).all(u8::is_ascii_digit)
 }
 
-fn unsigned(text: &[u8], token: Token) -> Option<u64> {
+fn whole_number(text: &[u8], token: Token) -> Option<i64> {
     let number = Some(token).filter(|token| token.kind == TokenKind::Number)?;
     std::str::from_utf8(number.of(text)).ok()?.parse().ok()
 }
@@ -207,19 +215,31 @@ fn agrees_by_maps(event: &RawEvent<'_>, decoder: &Decoder) -> bool {
     };
     let Some(raw) = outer.get("event").and_then(|e| e.as_str()) else { return false };
     let Some(inner) = decoder.again(raw.as_bytes(), None) else { return false };
+    let inner = classify(inner);
     let mut written = Vec::new();
-    encode::native_json(&classify(inner), &mut written);
+    encode::native_json(&inner, &mut written);
     let Ok(serde_json::Value::Object(mut written)) = serde_json::from_slice(&written) else { return false };
     let Some(serde_json::Value::Object(fields)) = written.remove("log") else { return false };
     let index = event.text_of(event.seal).and_then(|seal| parse(&seal)).map(|(index, _)| index);
+    let every_column = outer.get(RECEIVED).is_some_and(serde_json::Value::is_number);
     event.duplicate_keys == 0
         && outer.iter().all(|(key, value)| match (fields.get(key), key.as_str()) {
             (Some(own), _) => own == value,
             (None, "it_seal") => true,
             (None, "it_seq") => value.as_u64() == index,
-            (None, other) => !stands_for_ours(other),
+            (None, "it_time") => value.as_i64().is_some_and(|us| inner.time_us == Some(us)),
+            (None, "it_nulls") => value.as_str().is_some_and(|own| *own == encode::nulls(&inner.raw)),
+            (None, other) => !stands_for_ours(other) || every_column && UNCOVERED.contains(&other),
         })
 }
+
+/// What the encodings with every column write and Vector's do not.
+const RECEIVED: &str = "it_received";
+
+/// Columns that tell of a record's way and not of its event, so that no mark over the raw event covers them. Where every column
+/// was sent they are let through, and are the agent's word.
+const UNCOVERED: [&str; 8] =
+    [RECEIVED, "it_origin", "it_offset", "it_redacted", "it_duplicate_keys", "it_envelope", "__topic__", "__source__"];
 
 /// A name that a reader may take for one of innertrail's own: the same without regard to case, or the parent of one,
 /// as `userIdentity` is of `userIdentity.userName`. What else an agent adds is its own.
@@ -251,7 +271,9 @@ mod tests {
         r#"{"eventId":"H","serviceName":"Oss","eventName":"\ud800","eventTime":"2026-06-15T08:00:00Z"} "#,
     ];
 
-    const VALUES: [&str; 16] = [
+    const VALUES: [&str; 18] = [
+        "1781510400000000",
+        "\"errorCode\"",
         "null",
         "true",
         "\"\"",
@@ -270,7 +292,12 @@ mod tests {
         "\"v1.5.00\"",
     ];
 
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 19] = [
+        "it_received",
+        "it_time",
+        "it_nulls",
+        "it_origin",
+        "__topic__",
         "event",
         "eventId",
         "eventName",
@@ -336,6 +363,30 @@ mod tests {
         ] {
             assert_eq!(both(&object(&sent(RAWS[raw]))), (in_place, by_maps), "{}", RAWS[raw]);
         }
+    }
+
+    /// The story: an event with every column, as the encoding `json` and OTLP have it, was refused for columns that no mark
+    /// covers, and where it came from Log Service for the topic too.
+    #[test]
+    fn every_column_may_be_there_and_those_of_the_event_are_held_against_it() {
+        let with = |raw: usize, more: &[(&str, &str)]| {
+            let mut members = sent(RAWS[raw]);
+            members.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            let (in_place, by_maps) = both(&object(&members));
+            assert!(in_place.is_none_or(|told| told == by_maps), "{more:?}");
+            by_maps
+        };
+        let way = [("it_received", "7"), ("it_origin", "\"a:b\""), ("it_offset", "0"), ("__topic__", "\"t\"")];
+        assert!(with(0, &way));
+        assert!(!with(0, &way[1..]), "without the sign of that form");
+        assert!(!with(0, &[("it_received", "\"7\""), ("it_origin", "\"a:b\"")]));
+        assert!(with(0, &[("it_time", "1781510400000000")]));
+        assert!(!with(0, &[("it_time", "1781510400000001")]));
+        assert!(!with(0, &[("it_nulls", "\"errorCode\"")]));
+        assert!(with(1, &[("it_nulls", "\"errorCode\"")]));
+        assert!(!with(1, &[("it_nulls", "\"\"")]));
+        assert!(!with(0, &[("it_received", "7"), ("it_other", "1")]));
+        assert!(!with(0, &[("it_received", "7"), ("EVENTNAME", "\"x\"")]));
     }
 
     proptest! {

@@ -84,7 +84,7 @@ fn record(layout: &Layout, seq: u64, row: &[u8]) -> Record {
         .collect();
     columns.sort_by_key(|(column, _)| *column);
     let row = StoredRow::new(seq, NOW + seq as i64, &columns, row.payload());
-    Record { mark: mark(seq), row }
+    Record::new(row, mark(seq))
 }
 
 /// A mark of the right form that can be foretold; the real one is the host's.
@@ -98,5 +98,5 @@ pub(crate) fn made(seq: u64, columns: &[(&str, Value)], payload: &[u8]) -> Recor
     let mut columns: Vec<(u8, Value)> =
         columns.iter().map(|(name, value)| (u8::try_from(layout.position(name).unwrap()).unwrap(), *value)).collect();
     columns.sort_by_key(|(column, _)| *column);
-    Record { mark: mark(seq), row: StoredRow::new(seq, NOW, &columns, payload) }
+    Record::new(StoredRow::new(seq, NOW, &columns, payload), mark(seq))
 }
