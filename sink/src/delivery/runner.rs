@@ -221,10 +221,12 @@ impl Delivery {
         let (mark, prepare) = (Arc::clone(&self.mark), self.sender.prepare());
         let end = reader.end(Store::Log).seq();
         let (layout, trail) = (reader.snapshot().layout().clone(), reader.snapshot().trail().to_owned());
-        // Without a place in the channel: the next page waits in the other thread's hands, and no third one is read.
-        let (found, looks) = mpsc::sync_channel(0);
+        // Without a place in the channels: a page waits in a thread's hands, and no third one is read.
+        let ((pulled, rows), (found, looks)) = (mpsc::sync_channel(0), mpsc::sync_channel(0));
+        let known = (trail.clone(), layout.clone());
         thread::scope(|scope| {
-            scope.spawn(move || ahead::read(reader, at, until, &*mark, prepare, &found));
+            scope.spawn(move || ahead::read(reader, at, until, &pulled));
+            scope.spawn(move || ahead::mark(&rows, (&known.0, known.1), &mark, prepare, &found));
             let limits = Limits { records: self.settings.max_records, bytes: self.sender.max_request_bytes() };
             let seed = now_us().unsigned_abs() ^ u64::from(std::process::id()) << 32;
             let core = Core::new(limits, self.settings, at.seq(), self.counts, seed);
