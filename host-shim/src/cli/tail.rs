@@ -23,7 +23,7 @@ use crate::clock::now_us;
 use crate::exit;
 use crate::runtime::Transform;
 use crate::runtime::wit::transform::{Batch, Codec, Encoding, Frame, Provenance, Route};
-use crate::seal_mark::SealKey;
+use crate::seal_mark::{self, SealKey};
 
 /// The longest wait between two looks at whether to stop.
 pub(super) const SLICE: Duration = Duration::from_millis(200);
@@ -47,7 +47,7 @@ pub(super) fn run(args: &TailArgs) -> Outcome {
     }
     let dir = &args.data.data_dir;
     let mut reader = Reader::open(dir, ReaderOptions::default()).map_err(|e| Failure::Usage(e.into()))?;
-    let mut form = Form::new(args.format, reader.snapshot(), dir)?;
+    let mut form = Form::new(args.format, store, reader.snapshot(), dir)?;
     let stop = run::stop_flag()?;
     if args.dialect == TailDialect::Improg {
         return improg::run(args, &mut reader, &mut form, &stop);
@@ -257,15 +257,16 @@ fn take(groups: &Groups, name: &str, consumer: &str, patient: bool, stop: &Atomi
 
 pub(super) enum Form {
     Text,
-    Json,
+    /// With marks, where the key can be read and the store is the one that has any.
+    Json(Option<SealKey>),
     NativeJson(Box<Transform>, SealKey),
 }
 
 impl Form {
-    pub(super) fn new(format: TailFormat, snapshot: &Snapshot, dir: &Path) -> Result<Self, Failure> {
+    pub(super) fn new(format: TailFormat, store: Store, snapshot: &Snapshot, dir: &Path) -> Result<Self, Failure> {
         Ok(match format {
             TailFormat::Text => Self::Text,
-            TailFormat::Json => Self::Json,
+            TailFormat::Json => Self::Json((store == Store::Log).then(|| marks(dir)).flatten()),
             TailFormat::NativeJson => {
                 let key = SealKey::open(dir).map_err(|e| Failure::Usage(e.into()))?;
                 Self::NativeJson(Box::new(last_transform(snapshot, dir)?), key)
@@ -276,10 +277,13 @@ impl Form {
     pub(super) fn write(&mut self, layout: &Layout, row: &StoredRow, out: &mut impl Write) -> Result<(), Failure> {
         match self {
             Self::Text => writeln!(out, "{}", line(layout, row))?,
-            Self::Json => {
+            Self::Json(key) => {
                 let mut columns = crate::explain::columns(layout, row);
                 columns.insert("it_seq".to_owned(), json!(row.seq));
                 columns.insert("it_received".to_owned(), json!(row.received_us));
+                if let Some(key) = key {
+                    columns.insert("it_seal".to_owned(), json!(key.mark(row.seq, row.payload())));
+                }
                 columns.insert("event".to_owned(), json!(String::from_utf8_lossy(row.payload())));
                 writeln!(out, "{}", json_safe(&serde_json::Value::Object(columns).to_string()))?;
             }
@@ -293,6 +297,14 @@ impl Form {
         }
         Ok(())
     }
+}
+
+/// The key of the marks, where it is there for this user. Reading goes on without it, and that is said.
+fn marks(dir: &Path) -> Option<SealKey> {
+    if !dir.join(seal_mark::FILE).exists() {
+        return None;
+    }
+    SealKey::open(dir).inspect_err(|why| eprintln!("note: the records are written without seal marks: {why}")).ok()
 }
 
 /// The record as the component writes it for Vector.

@@ -99,7 +99,7 @@ fn open(args: &TapArgs, store: Store) -> Result<(Reader, Form), Failure> {
     }
     let dir = &args.data.data_dir;
     let reader = Reader::open(dir, ReaderOptions::default()).map_err(|e| Failure::Usage(e.into()))?;
-    let form = Form::new(args.format, reader.snapshot(), dir)?;
+    let form = Form::new(args.format, store, reader.snapshot(), dir)?;
     Ok((reader, form))
 }
 

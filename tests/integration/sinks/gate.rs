@@ -37,7 +37,9 @@ impl Gate {
         let (vector, otlp) = (free_port(), free_port());
         let mut gate = Self { dir, vector, otlp, sealed: vec![], records: vec![] };
         let file = gate.dir.path().join("trail.json");
-        fs::write(&file, (1..=20).map(|id| event(id, "") + "\n").collect::<String>()).unwrap();
+        // The last two came from Log Service, with its topic and source.
+        let trail = (1..=18).map(|id| event(id, "")).chain([platform(19), platform(20)]);
+        fs::write(&file, trail.map(|event| event + "\n").collect::<String>()).unwrap();
         gate.write(&format!(
             "sources:\n  files:\n    type: file\n    include: [\"{}\"]\n    follow: false\n",
             file.display()
@@ -268,6 +270,18 @@ fn sealed_events_and_ordinary_logs_pass_and_forged_ones_do_not() {
 }
 
 /// What the sinks of a run send is what the gate of the same trail knows: every field agrees with its raw event.
+/// What the provider did, as a record of Log Service.
+fn platform(id: u64) -> String {
+    json!({
+        "__topic__": "actiontrail_platform_event", "__source__": "192.0.2.9",
+        "EventID": format!("P-{id}"), "EventProduct": "OSS", "EventName": "Look", "EventTime": "2026-06-15T08:00:00Z",
+        "EventType": "ALIYUN_INITIATED_SERVICE", "EventMethod": "Regular Read", "EmployeeID": "", "ResourceID": "bucket",
+        "ResourceOwnerID": "1000000000000001", "EventLevel": "NOTICE",
+    })
+    .to_string()
+}
+
+/// The story: what came from Log Service has its topic and source beside the event, and the gate for OTLP refused that.
 #[test]
 fn what_the_sinks_send_passes_the_gate() {
     let (port, behind) = (free_port(), Receiver::start(Mood::Take));
