@@ -171,6 +171,37 @@ fn what_would_make_vector_panic_is_never_sent() {
     assert_eq!(kind(&push(&mut sender, &records[1..2])), "never");
     assert_eq!(kind(&push(&mut sender, &records[2..])), "ok");
     assert_eq!(*got.lock().unwrap(), [[2]]);
+    // Nor when it was to be written down before.
+    sender.prepare().unwrap()("main-trail", &layout(), &mut records);
+    let written: Vec<bool> = records.iter().map(|record| record.written.is_some()).collect();
+    assert_eq!(written, [true, false, true]);
+    assert_eq!(kind(&push(&mut sender, &records)), "never");
+    assert_eq!(kind(&push(&mut sender, &records[2..])), "ok");
+    assert_eq!(*got.lock().unwrap(), [[2], [2]]);
+}
+
+/// A request is the same whether its records were written down before or not, and in whatever pieces.
+#[test]
+fn what_was_written_down_before_is_what_would_have_been_sent() {
+    let (server, got) = serve(|_| Answer::Ok);
+    let place = logstore(60);
+    let (_, records) = records(&place.dir);
+    let mut sender = sender(&server.url());
+    let mut prepared = records.clone();
+    sender.prepare().unwrap()("main-trail", &layout(), &mut prepared);
+    let size = |sender: &Vector, records: &[Record], at| {
+        sender.encoded_len(&Batch { trail: "main-trail", layout: &layout(), records }, at)
+    };
+    for at in 0..records.len() {
+        assert_eq!(size(&sender, &prepared, at), prepared[at].written.as_ref().unwrap().len());
+        assert_eq!(size(&sender, &records, at), size(&sender, &prepared, at));
+    }
+    let mixed = [&records[..7], &prepared[7..30], &records[30..31], &prepared[31..]].concat();
+    for way in [&records, &prepared, &mixed] {
+        assert_eq!(kind(&push(&mut sender, way)), "ok");
+    }
+    let got = got.lock().unwrap();
+    assert!(got.len() == 3 && got.iter().all(|seqs| seqs.iter().copied().eq(0..60)), "{got:?}");
 }
 
 #[test]
