@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::endpoints::{feeders, gate_is_lost, is_before_gate, is_called_ours, is_deaf, open_address, senders};
-use super::paths::{Reach, doubled, reaching};
+use super::paths::{Reach, between, doubled, reaching};
 use super::programs::doubts;
 use super::targets::{Same, Targets};
 use super::topology::{Component, Kind, Topology, outputs, switched_on};
@@ -273,10 +273,7 @@ impl Judge<'_> {
                 "set buffer.when_full: block; innertrail waits, and keeps what is not sent",
             );
         }
-        let ways = reaching(self.topology, sink);
-        let from_door = ways.iter().filter(|reach| self.doors.contains(&reach.source));
-        let on_way: BTreeSet<usize> = from_door.flat_map(|reach| reach.way.iter().copied()).collect();
-        for index in on_way {
+        for index in between(self.topology, self.doors, sink) {
             let component = self.component(index);
             let on = |key: &str| component.options.get(key).and_then(Node::bool).unwrap_or(false);
             let why = match component.type_name.as_str() {

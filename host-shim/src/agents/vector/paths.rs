@@ -96,6 +96,13 @@ pub(super) fn upstream(topology: &Topology, sink: usize, mixed: &[usize]) -> Ups
     Upstream { all, unchecked }
 }
 
+/// Everything on any way from one of the sources to the sink.
+pub(super) fn between(topology: &Topology, sources: &[usize], sink: usize) -> BTreeSet<usize> {
+    let steps = before(topology, sink);
+    let leads = |index: &usize| steps.contains_key(&(*index, false)) || steps.contains_key(&(*index, true));
+    sources.iter().flat_map(|source| downstream(topology, *source)).filter(leads).collect()
+}
+
 /// Whether a condition that mentions the mark stands somewhere behind this source: then its events are not all sealed.
 pub(super) fn is_sorted_by_seal(topology: &Topology, source: usize) -> bool {
     downstream(topology, source).iter().any(|index| topology.components[*index].sorts)
