@@ -211,10 +211,8 @@ impl Judge<'_> {
 
     /// Sinks beside the dedicated one that write to the same place.
     fn twins(&mut self, sink: usize, targets: &Targets<'_>) {
-        for (other, same) in targets.same_as(sink) {
-            if self.sinks.contains(&other) {
-                continue;
-            }
+        let dedicated = self.sinks.iter().copied().collect();
+        for (other, same) in targets.same_as(sink, &dedicated) {
             let writes = match same {
                 Same::Surely => "writes to the same place as",
                 Same::Perhaps => "may write to the same place as",

@@ -136,6 +136,9 @@ pub(super) fn may_coincide(one: &[Piece], other: &[Piece]) -> bool {
                 }
             }
         }
+        if !next.contains(&true) {
+            return false;
+        }
         skip_runs(&mut next, other);
         reached = next;
     }

@@ -3,6 +3,8 @@
 //! Compares what is written: it must never resolve a name, follow a link or open a connection. Where a template or an
 //! option left out makes two places the same perhaps, they count as the same perhaps.
 
+use std::collections::HashSet;
+
 use super::patterns::{MAX_BYTES, Piece, Set, may_coincide, path, template};
 use super::topology::{Component, Kind, Topology};
 use super::tree::Node;
@@ -85,10 +87,10 @@ impl<'a> Targets<'a> {
         Self(sinks.map(|(index, c)| (index, Target::of(c))).collect())
     }
 
-    /// Other sinks that write to where this one does.
-    pub(super) fn same_as(&self, sink: usize) -> Vec<(usize, Same)> {
+    /// Other sinks that write to where this one does, those of `dedicated` left out.
+    pub(super) fn same_as(&self, sink: usize, dedicated: &HashSet<usize>) -> Vec<(usize, Same)> {
         let Some((_, own)) = self.0.iter().find(|(index, _)| *index == sink) else { return Vec::new() };
-        let others = self.0.iter().filter(|(index, _)| *index != sink);
+        let others = self.0.iter().filter(|(index, _)| *index != sink && !dedicated.contains(index));
         others.filter_map(|(index, other)| Some((*index, own.same(other)?))).collect()
     }
 }
