@@ -89,8 +89,8 @@ pub enum Command {
     /// used is told as file:line:column with what to do about it, exit code 2; anything else worth a look, exit code 1.
     ///
     /// With --agent-config the topology of Vector is checked instead: whether anything but innertrail can reach the sink
-    /// that its events go to, whether that sink acknowledges, whether an event is doubled on the way. With --config as
-    /// well, both are checked.
+    /// that its events go to, whether that sink acknowledges, whether an event is doubled on the way. A condition, a program
+    /// or a transform on that way that is not understood is a finding. With --config as well, both are checked.
     Check(CheckArgs),
     /// Print the configuration that connects a log agent, both halves of it
     ///

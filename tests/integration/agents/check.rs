@@ -45,7 +45,9 @@ impl Case {
         let dir = tempfile::tempdir().unwrap();
         let mut args = vec!["check".to_owned(), "--agent-config".to_owned()];
         for (name, text) in &self.files {
-            fs::write(dir.path().join(name), text).unwrap();
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
             args.push(name.clone());
         }
         args.extend(self.args.iter().cloned());
@@ -62,7 +64,7 @@ fn every_case_is_told_as_expected() {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(root().join("fixtures/agents/check")).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    assert!(paths.len() >= 25, "only {} cases", paths.len());
+    assert!(paths.len() >= 100, "only {} cases", paths.len());
     let mut wrong = Vec::new();
     for path in &paths {
         let case = Case::read(path);

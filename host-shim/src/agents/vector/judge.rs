@@ -1,16 +1,19 @@
 //! What is wrong with a topology, each finding with its component and the way out.
 //!
-//! One function a question. It must never report what it cannot follow: an unknown type of component is no finding.
+//! One function a question. What is on the way to the dedicated sink and cannot be followed is a finding; it must never be
+//! passed over in silence.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::endpoints::{is_before_gate, is_deaf, open_address, same_target, senders};
-use super::paths::{Reach, doubled, reaching, writes_seal};
+use super::endpoints::{feeders, gate_is_lost, is_before_gate, is_called_ours, is_deaf, open_address, senders};
+use super::paths::{Reach, between, doubled, reaching};
+use super::programs::doubts;
+use super::targets::{Same, Targets};
 use super::topology::{Component, Kind, Topology, outputs, switched_on};
 use super::tree::{Node, shown as shown_path};
-use crate::config::{nearest, shown};
+use crate::config::{Position, nearest, shown};
 
 /// One thing that is wrong with the agent's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -35,6 +38,8 @@ pub struct AgentFinding {
 pub(super) struct Judge<'a> {
     pub(super) topology: &'a Topology,
     pub(super) doors: &'a [usize],
+    /// Whether they were named, not found.
+    pub(super) named: bool,
     /// Those of them behind which a condition on the seal mark stands: what comes from them is not all sealed.
     pub(super) mixed: &'a [usize],
     pub(super) sinks: &'a [usize],
@@ -45,11 +50,16 @@ impl Judge<'_> {
     /// Asks everything.
     pub(super) fn all(mut self) -> Vec<AgentFinding> {
         self.nothing_found();
+        self.not_read();
         self.names();
         self.variables();
+        let targets = Targets::of(self.topology);
+        let doubts: Vec<_> = self.topology.components.iter().map(doubts).collect();
         for sink in self.sinks {
             self.writers(*sink);
-            self.twins(*sink);
+            self.several(*sink);
+            self.programs(*sink, &doubts);
+            self.twins(*sink, &targets);
             self.acknowledges(*sink);
             self.drops(*sink);
             self.twice(*sink);
@@ -58,21 +68,22 @@ impl Judge<'_> {
             self.door(*door);
         }
         self.before_gate();
+        self.conditions();
         self.findings.sort();
         self.findings.dedup();
         self.findings
     }
 
-    fn component(&self, index: usize) -> &Component {
+    pub(super) fn component(&self, index: usize) -> &Component {
         &self.topology.components[index]
     }
 
-    fn title(&self, index: usize) -> String {
+    pub(super) fn title(&self, index: usize) -> String {
         let component = self.component(index);
         format!("{} {}", component.kind.word(), shown(&component.name))
     }
 
-    fn report(&mut self, index: usize, kind: &'static str, message: String, remedy: &str) {
+    pub(super) fn report(&mut self, index: usize, kind: &'static str, message: String, remedy: &str) {
         let component = &self.topology.components[index];
         self.findings.push(AgentFinding {
             file: shown_path(&self.topology.files[component.file]),
@@ -83,6 +94,14 @@ impl Judge<'_> {
             message,
             remedy: remedy.to_owned(),
         });
+    }
+
+    /// The same with a place within the component.
+    pub(super) fn report_at(&mut self, index: usize, at: Position, kind: &'static str, message: String, remedy: &str) {
+        self.report(index, kind, message, remedy);
+        if let Some(finding) = self.findings.last_mut() {
+            (finding.line, finding.column) = (at.line, at.column);
+        }
     }
 
     /// A finding about no component.
@@ -114,10 +133,7 @@ impl Judge<'_> {
         for (index, at, text) in self.topology.unknown.clone() {
             let message = format!("its input {} is no output of any component in these files", shown(&text));
             let remedy = self.meant(&text);
-            self.report(index, "unknown_input", message, &remedy);
-            if let Some(finding) = self.findings.last_mut() {
-                (finding.line, finding.column) = (at.line, at.column);
-            }
+            self.report_at(index, at, "unknown_input", message, &remedy);
         }
     }
 
@@ -152,10 +168,7 @@ impl Judge<'_> {
             }
             let message = format!("{} is not replaced by Vector 0.57 and later, but taken as written", shown(&name));
             let remedy = "write the value out, or take a secret from a back end: SECRET[backend.key]";
-            self.report(index, "variable", message, remedy);
-            if let Some(finding) = self.findings.last_mut() {
-                (finding.line, finding.column) = (at.line, at.column);
-            }
+            self.report_at(index, at, "variable", message, remedy);
         }
     }
 
@@ -177,16 +190,11 @@ impl Judge<'_> {
                               only asks whether the field is there, and anybody can write it";
                 self.report(sink, "bypasses_gate", message, remedy);
             } else {
-                let message = format!("takes events of {title}, which is not innertrail's: {way}");
+                let component = self.component(reach.source);
+                let name = if is_called_ours(component) { ", whatever its name says" } else { "" };
+                let message = format!("takes events of {title}, which is not innertrail's{name}: {way}");
                 let remedy = "give innertrail's events a sink of their own, with that source in none of its inputs";
                 self.report(sink, "foreign_writer", message, remedy);
-            }
-            for index in &reach.way {
-                if self.component(*index).kind == Kind::Transform && writes_seal(self.component(*index)) {
-                    let message = "writes `it_seal` itself, on the way to the dedicated sink".to_owned();
-                    let remedy = "leave the field alone: it is the mark by which an event is known";
-                    self.report(*index, "writes_seal", message, remedy);
-                }
             }
         }
     }
@@ -202,13 +210,15 @@ impl Judge<'_> {
     }
 
     /// Sinks beside the dedicated one that write to the same place.
-    fn twins(&mut self, sink: usize) {
-        for other in same_target(self.topology, sink) {
-            if self.sinks.contains(&other) {
-                continue;
-            }
-            let message = format!("writes to the same place as the dedicated {}", self.title(sink));
-            self.report(other, "same_target", message, "give it another path, bucket, index or topic");
+    fn twins(&mut self, sink: usize, targets: &Targets<'_>) {
+        let dedicated = self.sinks.iter().copied().collect();
+        for (other, same) in targets.same_as(sink, &dedicated) {
+            let writes = match same {
+                Same::Surely => "writes to the same place as",
+                Same::Perhaps => "may write to the same place as",
+            };
+            let message = format!("{writes} the dedicated {}", self.title(sink));
+            self.report(other, "same_target", message, "give it another path, bucket, index or topic, written out");
         }
     }
 
@@ -232,7 +242,14 @@ impl Judge<'_> {
 
     /// Sinks before the gate: who sent their events is answered when they are.
     fn before_gate(&mut self) {
+        let lost = gate_is_lost(self.topology, self.doors);
         for sink in 0..self.topology.components.len() {
+            if lost && is_before_gate(self.component(sink)) {
+                let message =
+                    "sends to the gate, and no source is known to stand behind it, so any of innertrail's may";
+                let remedy = "let that source listen on 127.0.0.1:6002, or call it `innertrail_gate`";
+                self.report(sink, "no_source", message.to_owned(), remedy);
+            }
             let own = self.component(sink).options.get("acknowledgements").and_then(switched_on);
             if is_before_gate(self.component(sink)) && !own.unwrap_or(self.topology.acknowledgements) {
                 let message = "has no acknowledgements, so whoever sent is told `delivered` before the gate answered";
@@ -254,10 +271,7 @@ impl Judge<'_> {
                 "set buffer.when_full: block; innertrail waits, and keeps what is not sent",
             );
         }
-        let ways = reaching(self.topology, sink);
-        let from_door = ways.iter().filter(|reach| self.doors.contains(&reach.source));
-        let on_way: BTreeSet<usize> = from_door.flat_map(|reach| reach.way.iter().copied()).collect();
-        for index in on_way {
+        for index in between(self.topology, self.doors, sink) {
             let component = self.component(index);
             let on = |key: &str| component.options.get(key).and_then(Node::bool).unwrap_or(false);
             let why = match component.type_name.as_str() {
@@ -307,9 +321,27 @@ impl Judge<'_> {
             let remedy = "listen on 127.0.0.1, or set tls.enabled and tls.verify_certificate with a CA of its own";
             self.report(door, "open_source", message, remedy);
         }
-        for sender in senders(self.topology, door) {
-            let message = format!("sends to where {} listens, so its events come in as innertrail's", self.title(door));
-            self.report(sender, "writes_to_source", message, "send it elsewhere: only innertrail writes there");
+        for (sender, same) in senders(self.topology, door) {
+            let (title, port) = (self.title(door), "only innertrail writes there");
+            let (message, remedy) = match same {
+                Same::Surely => (
+                    format!("sends to where {title} listens, so its events come in as innertrail's"),
+                    format!("send it elsewhere: {port}"),
+                ),
+                Same::Perhaps => (
+                    format!(
+                        "may send to where {title} listens or reads: whether that is this machine is not known here"
+                    ),
+                    format!("let the source listen on one address, or on another port: {port}"),
+                ),
+            };
+            self.report(sender, "writes_to_source", message, &remedy);
+        }
+        for feeder in feeders(self.topology, door) {
+            let message =
+                format!("may write a file that {} reads, so its events come in as innertrail's", self.title(door));
+            let remedy = "write into another folder: only innertrail writes there";
+            self.report(feeder, "writes_to_source", message, remedy);
         }
     }
 }

@@ -1,13 +1,12 @@
 //! How events travel through a topology: who reaches a sink, past which conditions, and by how many ways.
 //!
-//! Sees names, types and conditions, never an event. A condition counts as one on the seal mark when its text names
-//! `it_seal` and does not ask for its absence; what a condition really does only Vector knows.
+//! Sees names, types and conditions, never an event. Only a condition that no event without a seal mark can pass counts as
+//! one on the mark.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::topology::{Component, Input, Kind, Topology};
-use super::tree::{Node, Value};
 
 /// Ways that are looked at for one pair of source and sink. A real topology has a handful.
 const MAX_WAYS: usize = 512;
@@ -25,40 +24,88 @@ pub(super) struct Reach {
     pub(super) way: Vec<usize>,
 }
 
-/// Every source that reaches `sink`, at most once for each kind of way.
-pub(super) fn reaching(topology: &Topology, sink: usize) -> Vec<Reach> {
-    let mut behind: HashMap<(usize, bool), Option<(usize, bool)>> = HashMap::from([((sink, false), None)]);
+/// A component on the way to a sink, and whether a condition on the mark stands between the two.
+type Step = (usize, bool);
+
+/// Everything from which a sink is reached, each with the next step.
+fn before(topology: &Topology, sink: usize) -> HashMap<Step, Option<Step>> {
+    let mut behind: HashMap<Step, Option<Step>> = HashMap::from([((sink, false), None)]);
     let mut waiting = VecDeque::from([(sink, false)]);
-    let mut found = Vec::new();
     while let Some(state) = waiting.pop_front() {
         let component = &topology.components[state.0];
-        let filtered = component.type_name == "filter" && asks_for_seal(component.options.get("condition"));
-        let sealed = state.1 || filtered;
-        if component.kind == Kind::Source {
-            let steps = std::iter::successors(Some(state), |step| behind.get(step).copied().flatten());
-            found.push(Reach { source: state.0, sealed, way: steps.map(|(index, _)| index).collect() });
-            continue;
-        }
+        let sealed = state.1 || component.asks_for_seal(None);
         for Input { from, port } in &component.inputs {
-            let next = (*from, sealed || port_asks_for_seal(&topology.components[*from], port.as_deref()));
+            let next = (*from, sealed || asks_at(&topology.components[*from], port));
             if let Entry::Vacant(place) = behind.entry(next) {
                 place.insert(Some(state));
                 waiting.push_back(next);
             }
         }
     }
+    behind
+}
+
+/// Whether leaving a component by this output asks for the mark.
+fn asks_at(component: &Component, port: &Option<String>) -> bool {
+    port.is_some() && component.asks_for_seal(port.as_deref())
+}
+
+/// Every source that reaches `sink`, at most once for each kind of way.
+pub(super) fn reaching(topology: &Topology, sink: usize) -> Vec<Reach> {
+    let behind = before(topology, sink);
+    let sources = behind.keys().filter(|(index, _)| topology.components[*index].kind == Kind::Source);
+    let reach = |state: &Step| {
+        let steps = std::iter::successors(Some(*state), |step| behind.get(step).copied().flatten());
+        Reach { source: state.0, sealed: state.1, way: steps.map(|(index, _)| index).collect() }
+    };
+    let mut found: Vec<Reach> = sources.map(reach).collect();
     found.sort_by_key(|reach| (reach.source, reach.sealed));
     found
 }
 
-/// Whether a condition on the seal mark stands somewhere behind this source: then its events are not all sealed.
+/// What is on the way to a sink.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    /// Everything from which it is reached.
+    pub(super) all: BTreeSet<usize>,
+    /// What gets events of the gate before a condition asked for the mark, one that stands further on.
+    pub(super) unchecked: BTreeSet<usize>,
+}
+
+/// What is on the way to `sink`; `mixed` are the sources whose events are not all sealed.
+pub(super) fn upstream(topology: &Topology, sink: usize, mixed: &[usize]) -> Upstream {
+    let steps = before(topology, sink);
+    let mut all: BTreeSet<usize> = steps.keys().map(|(index, _)| *index).collect();
+    all.remove(&sink);
+    let mut next: Vec<Vec<usize>> = vec![Vec::new(); topology.components.len()];
+    for index in steps.keys().map(|(index, _)| *index).collect::<BTreeSet<_>>() {
+        for Input { from, port } in &topology.components[index].inputs {
+            if !asks_at(&topology.components[*from], port) {
+                next[*from].push(index);
+            }
+        }
+    }
+    let mut seen: HashSet<usize> = mixed.iter().copied().collect();
+    let mut waiting = mixed.to_vec();
+    while let Some(at) = waiting.pop() {
+        if !topology.components[at].asks_for_seal(None) {
+            waiting.extend(next[at].iter().copied().filter(|index| seen.insert(*index)));
+        }
+    }
+    let unchecked = seen.into_iter().filter(|index| steps.contains_key(&(*index, true))).collect();
+    Upstream { all, unchecked }
+}
+
+/// Everything on any way from one of the sources to the sink.
+pub(super) fn between(topology: &Topology, sources: &[usize], sink: usize) -> BTreeSet<usize> {
+    let steps = before(topology, sink);
+    let leads = |index: &usize| steps.contains_key(&(*index, false)) || steps.contains_key(&(*index, true));
+    sources.iter().flat_map(|source| downstream(topology, *source)).filter(leads).collect()
+}
+
+/// Whether a condition that mentions the mark stands somewhere behind this source: then its events are not all sealed.
 pub(super) fn is_sorted_by_seal(topology: &Topology, source: usize) -> bool {
-    downstream(topology, source).iter().any(|index| {
-        let component = &topology.components[*index];
-        let routes = ["route", "routes", "lanes"].iter().filter_map(|key| component.options.get(key));
-        let condition = component.options.get("condition");
-        component.kind == Kind::Transform && routes.chain(condition).any(names_seal)
-    })
+    downstream(topology, source).iter().any(|index| topology.components[*index].sorts)
 }
 
 /// Everything behind a component.
@@ -155,43 +202,4 @@ fn both(topology: &Topology, one: &Way, other: &Way) -> Option<Doubled> {
 
 fn is_conditional(component: &Component) -> bool {
     matches!(component.type_name.as_str(), "filter" | "route" | "swimlanes" | "exclusive_route" | "sample" | "throttle")
-}
-
-/// Whether leaving a component by this output asks for the seal mark.
-fn port_asks_for_seal(component: &Component, port: Option<&str>) -> bool {
-    let Some(port) = port else { return false };
-    let options = &component.options;
-    if component.type_name == "exclusive_route" {
-        let routes = options.get("routes").map(Node::elements).unwrap_or_default();
-        let named = |r: &&Node| r.get("name").and_then(Node::text) == Some(port);
-        return asks_for_seal(routes.iter().find(named).and_then(|route| route.get("condition")));
-    }
-    asks_for_seal(options.get("route").or_else(|| options.get("lanes")).and_then(|routes| routes.get(port)))
-}
-
-/// Whether a condition, written as text or as a mapping, asks for the seal mark.
-fn asks_for_seal(condition: Option<&Node>) -> bool {
-    let Some(condition) = condition else { return false };
-    let mut text = String::new();
-    condition.texts(&mut |_, part| text.push_str(part));
-    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let absent = ["!exists(.it_seal", "is_null(.it_seal", ".it_seal==null", "!(exists(.it_seal"];
-    text.contains("it_seal") && !absent.iter().any(|a| text.contains(a))
-}
-
-fn names_seal(node: &Node) -> bool {
-    let mut found = false;
-    node.texts(&mut |_, text| found |= text.contains("it_seal"));
-    found
-}
-
-/// Whether a `remap` writes the seal mark itself.
-pub(super) fn writes_seal(component: &Component) -> bool {
-    let Some(Value::Text(program)) = component.options.get("source").map(|node| &node.value) else { return false };
-    program.match_indices("it_seal").any(|(at, name)| {
-        let before = program[..at].chars().next_back();
-        let after = program[at + name.len()..].trim_start_matches(['"', ' ', '\t']);
-        let assigned = ["=", "|=", "??="].iter().any(|sign| after.starts_with(sign)) && !after.starts_with("==");
-        matches!(before, Some('.' | '"')) && assigned
-    })
 }

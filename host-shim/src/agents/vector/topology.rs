@@ -1,12 +1,14 @@
 //! The topology that the files make together: components, their outputs, and what each input means.
 //!
 //! Inputs are resolved as Vector does: each is a pattern over the names of all outputs, and a name that matches nothing
-//! stays. A component of a type that is not known here is no error: it is taken to have any output that is asked for.
+//! stays. A component of a type that is not known here is no error: it is taken to have any output that is asked for. A file
+//! that holds the options of one component, in a folder named for its kind, is that component, as with `--config-dir`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use super::tree::{Node, ReadError, Value};
+use super::conditions::{Says, mentions_seal, says};
+use super::tree::{Fault, Key, Node, ReadError, Value};
 use crate::config::Position;
 
 /// What a component is.
@@ -38,6 +40,25 @@ pub(super) struct Component {
     pub(super) options: Node,
     /// From which component and which of its outputs; `None` is the output without a name.
     pub(super) inputs: Vec<Input>,
+    pub(super) conditions: Vec<Condition>,
+    /// Whether one of the conditions mentions the seal mark, in whatever form.
+    pub(super) sorts: bool,
+}
+
+impl Component {
+    /// Whether what leaves by this output has a seal mark; `None` is the output without a name.
+    pub(super) fn asks_for_seal(&self, port: Option<&str>) -> bool {
+        self.conditions.iter().any(|c| c.port.as_deref() == port && c.says == Says::Sealed)
+    }
+}
+
+/// A condition that an event passes where it leaves a component.
+#[derive(Debug)]
+pub(super) struct Condition {
+    /// The output it stands before; `None` is the output without a name.
+    pub(super) port: Option<String>,
+    pub(super) at: Position,
+    pub(super) says: Says,
 }
 
 /// An input after its pattern was resolved.
@@ -58,6 +79,58 @@ pub(super) struct Topology {
     pub(super) unknown: Vec<(usize, Position, String)>,
     /// Components whose name is taken already: the later one, the earlier one.
     pub(super) doubles: Vec<(usize, usize)>,
+    /// Files, and places in them, that say what is not read here.
+    pub(super) unread: Vec<(usize, Position, Unread)>,
+    /// Places in files where a name of the seal mark is given to a field that Vector sets in every event.
+    pub(super) schema_names_seal: Vec<(usize, Position)>,
+}
+
+/// What is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// A file without any section of Vector's.
+    NoSection,
+    /// `provider`: the configuration comes from elsewhere.
+    Provider,
+}
+
+/// Sections of Vector's files.
+const SECTIONS: [&str; 27] = [
+    "acknowledgements",
+    "api",
+    "buffer_utilization_ewma_alpha",
+    "buffer_utilization_ewma_half_life_seconds",
+    "data_dir",
+    "enrichment_tables",
+    "expire_metrics",
+    "expire_metrics_per_metric_set",
+    "expire_metrics_secs",
+    "global",
+    "graceful_shutdown_duration",
+    "healthchecks",
+    "latency_ewma_alpha",
+    "latency_ewma_half_life_seconds",
+    "log_schema",
+    "metrics_storage_refresh_period",
+    "provider",
+    "proxy",
+    "schema",
+    "secret",
+    "sinks",
+    "sources",
+    "telemetry",
+    "tests",
+    "timezone",
+    "transforms",
+    "wildcard_matching",
+];
+
+/// A file that is one component, as `sources/app.yaml`: its section, and its name.
+fn as_component(file: &std::path::Path, root: &Node) -> Option<(&'static str, Key)> {
+    let folder = file.parent()?.file_name()?.to_str()?;
+    let section = ["sources", "transforms", "sinks", "enrichment_tables"].into_iter().find(|name| *name == folder)?;
+    root.get("type").and_then(Node::text)?;
+    Some((section, Key { name: file.file_stem()?.to_str()?.to_owned(), at: root.at }))
 }
 
 impl Topology {
@@ -69,28 +142,70 @@ impl Topology {
             acknowledgements: false,
             unknown: Vec::new(),
             doubles: Vec::new(),
+            unread: Vec::new(),
+            schema_names_seal: Vec::new(),
         };
         for (file, root) in files {
-            let damaged = |at, why: String| ReadError::Damaged { file: file.clone(), at, why };
-            if let Some(node) = root.get("acknowledgements") {
-                topology.acknowledgements |= switched_on(node).unwrap_or(false);
-            }
-            for (kind, section) in [(Kind::Source, "sources"), (Kind::Transform, "transforms"), (Kind::Sink, "sinks")] {
-                let Some(node) = root.get(section) else { continue };
-                if !matches!(node.value, Value::Map(_) | Value::Null) {
-                    return Err(damaged(node.at, format!("`{section}` has to be a mapping of names to components")));
-                }
-                for (key, options) in node.entries() {
-                    let component = component(kind, key, options, topology.files.len())
-                        .map_err(|(at, why)| damaged(at, format!("`{section}`: {why}")))?;
-                    topology.components.push(component);
-                }
-            }
+            topology.add(&file, &root).map_err(|(at, why)| ReadError::Damaged { file: file.clone(), at, why })?;
             topology.files.push(file);
         }
         topology.find_doubles();
         topology.resolve();
         Ok(topology)
+    }
+
+    fn add(&mut self, file: &std::path::Path, root: &Node) -> Result<(), Fault> {
+        let index = self.files.len();
+        if let Some((section, key)) = as_component(file, root) {
+            return self.add_component(section, &key, root);
+        }
+        let is_section = |(key, _): &(Key, Node)| SECTIONS.contains(&key.name.as_str());
+        let tests = file.parent().and_then(|folder| folder.file_name()).is_some_and(|name| name == "tests");
+        if !root.entries().is_empty()
+            && !tests
+            && (!root.entries().iter().any(is_section) || root.get("type").is_some())
+        {
+            self.unread.push((index, root.at, Unread::NoSection));
+        }
+        if let Some(node) = root.get("provider").filter(|node| !matches!(node.value, Value::Null)) {
+            self.unread.push((index, node.at, Unread::Provider));
+        }
+        if let Some(node) = root.get("log_schema").filter(|node| mentions_seal(node)) {
+            self.schema_names_seal.push((index, node.at));
+        }
+        if let Some(node) = root.get("acknowledgements") {
+            self.acknowledgements |= switched_on(node).unwrap_or(false);
+        }
+        for section in ["sources", "transforms", "sinks", "enrichment_tables"] {
+            let Some(node) = root.get(section) else { continue };
+            if !matches!(node.value, Value::Map(_) | Value::Null) {
+                return Err((node.at, format!("`{section}` has to be a mapping of names to components")));
+            }
+            for (key, options) in node.entries() {
+                self.add_component(section, key, options).map_err(|(at, why)| (at, format!("`{section}`: {why}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds one component; a table in memory is a sink, and a source by another name.
+    fn add_component(&mut self, section: &str, key: &Key, options: &Node) -> Result<(), Fault> {
+        let file = self.files.len();
+        let kind = match section {
+            "sources" => Kind::Source,
+            "transforms" => Kind::Transform,
+            "sinks" => Kind::Sink,
+            _ if options.get("type").and_then(Node::text) != Some("memory") => return Ok(()),
+            _ => {
+                if let Some(name) = options.at_path("source_config.source_key") {
+                    let key = Key { name: name.text().unwrap_or_default().to_owned(), at: name.at };
+                    self.components.push(component(Kind::Source, &key, options, file)?);
+                }
+                Kind::Sink
+            }
+        };
+        self.components.push(component(kind, key, options, file)?);
+        Ok(())
     }
 
     /// Vector takes each name once, whatever it names.
@@ -183,7 +298,7 @@ impl Topology {
     }
 }
 
-fn component(kind: Kind, key: &super::tree::Key, options: &Node, file: usize) -> Result<Component, (Position, String)> {
+fn component(kind: Kind, key: &Key, options: &Node, file: usize) -> Result<Component, Fault> {
     if !matches!(options.value, Value::Map(_)) {
         return Err((options.at, format!("{} has to be a mapping of options", crate::config::shown(&key.name))));
     }
@@ -192,15 +307,30 @@ fn component(kind: Kind, key: &super::tree::Key, options: &Node, file: usize) ->
         return Err((wrong.at, "`inputs` has to be a list of names".to_owned()));
     }
     let type_name = options.get("type").and_then(Node::text).unwrap_or_default().to_owned();
-    Ok(Component {
-        name: key.name.clone(),
-        kind,
-        type_name,
-        file,
-        at: key.at,
-        options: options.clone(),
-        inputs: Vec::new(),
-    })
+    let conditions = if kind == Kind::Transform { conditions(&type_name, options) } else { Vec::new() };
+    let sorting = ["route", "routes", "lanes", "condition"].iter().filter_map(|key| options.get(key));
+    let sorts = kind == Kind::Transform && { sorting }.any(mentions_seal);
+    let (name, at, options) = (key.name.clone(), key.at, options.clone());
+    Ok(Component { name, kind, type_name, file, at, options, inputs: Vec::new(), conditions, sorts })
+}
+
+/// The conditions of a transform.
+fn conditions(type_name: &str, options: &Node) -> Vec<Condition> {
+    let one =
+        |port: Option<&str>, node: &Node| Condition { port: port.map(str::to_owned), at: node.at, says: says(node) };
+    match type_name {
+        "filter" => options.get("condition").map(|node| one(None, node)).into_iter().collect(),
+        "route" | "swimlanes" => {
+            let routes = options.get("route").or_else(|| options.get("lanes")).map(Node::entries).unwrap_or_default();
+            routes.iter().map(|(key, node)| one(Some(&key.name), node)).collect()
+        }
+        "exclusive_route" => {
+            let routes = options.get("routes").map(Node::elements).unwrap_or_default();
+            let named = |route: &Node| Some(one(Some(route.get("name")?.text()?), route.get("condition")?));
+            routes.iter().filter_map(named).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Whether `acknowledgements: true` or `acknowledgements: {enabled: true}` says on; `None`: it says nothing.
@@ -239,7 +369,7 @@ pub(super) fn outputs(component: &Component) -> Option<Vec<Option<String>>> {
 }
 
 /// Sources with one output. A type that is missing here is only treated more mildly.
-const KNOWN_SOURCES: [&str; 24] = [
+const KNOWN_SOURCES: [&str; 25] = [
     "amqp",
     "aws_kinesis_firehose",
     "aws_s3",
@@ -259,6 +389,7 @@ const KNOWN_SOURCES: [&str; 24] = [
     "kafka",
     "kubernetes_logs",
     "logstash",
+    "memory",
     "nats",
     "socket",
     "stdin",

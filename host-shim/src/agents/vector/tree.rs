@@ -199,6 +199,13 @@ pub(super) fn read(file: &Path) -> Result<Node, ReadError> {
     }
 }
 
+/// A file's content, for tests.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) fn of_yaml(text: &str) -> Node {
+    yaml::parse(text).unwrap()
+}
+
 /// Line and column of a byte offset.
 fn place(bytes: &[u8], offset: usize) -> Position {
     let before = &bytes[..offset.min(bytes.len())];

@@ -43,19 +43,25 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub config: ConfigArg,
     /// Configuration files of Vector, all that it reads: YAML, TOML or JSON by their ending
+    ///
+    /// A file with one component alone, as `--config-dir` has them, has to lie in a folder `sources`, `transforms`, `sinks` or
+    /// `enrichment_tables`.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub agent_config: Vec<PathBuf>,
     /// The sink that innertrail's events go to; may be given several times [default: found, see below]
     ///
     /// Without it every sink counts that an event can reach from a source of innertrail; where a condition on `it_seal`
-    /// stands on the way of some of them, only those. Sinks of type `blackhole` and `console` never count by themselves.
+    /// stands on the way of some of them, only those. A condition counts that no event without the mark can pass:
+    /// `exists(.it_seal)`, `.it_seal != null`, `!is_null(.it_seal)`, `is_string(.it_seal)`, joined to others by `&&`. Sinks of
+    /// type `blackhole` and `console` never count by themselves.
     #[arg(long, value_name = "NAME", requires = "agent_config")]
     pub dedicated_sink: Vec<String>,
     /// The source through which innertrail's events come; may be given several times [default: found, see below]
     ///
-    /// Without it these count: a source whose name is `innertrail` or begins with `innertrail_`, an `exec` source that runs
-    /// `innertrail`, and a `vector` source on port 6000 of the loopback address, or on 6002, where the gate sends. What comes from
-    /// the gate is not all sealed: behind it a sink counts only past a condition on `it_seal`.
+    /// Without it these count: a source of type `vector`, `exec`, `file`, `file_descriptor`, `fluent`, `opentelemetry` or `stdin`
+    /// whose name is `innertrail` or begins with `innertrail_`, an `exec` source that runs `innertrail`, a `vector` source on
+    /// port 6000 of the loopback address, and, where the gate sends, one on 6002 or an `opentelemetry` source on 4320. What comes
+    /// from the gate is not all sealed: behind it a sink counts only past a condition on `it_seal`.
     #[arg(long, value_name = "NAME", requires = "agent_config")]
     pub dedicated_source: Vec<String>,
     /// Form of the findings

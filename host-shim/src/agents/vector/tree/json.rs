@@ -1,6 +1,8 @@
 //! JSON with places. Whether it is JSON is `serde_json`'s to say; what passed is walked once more for the places.
 
-use crate::config::Position;
+use std::collections::HashMap;
+
+use crate::config::{Position, shown};
 
 use super::{Fault, Key, Node, Places, Value};
 
@@ -12,7 +14,26 @@ pub(super) fn parse(text: &str) -> Result<Node, Fault> {
         return Err((at, format!("not valid JSON: {why}")));
     }
     let mut walk = Walk { text, next: 0, places: Places::new(text) };
-    walk.value().ok_or_else(|| (walk.places.of(walk.next), "cannot be read".to_owned()))
+    let root = walk.value().ok_or_else(|| (walk.places.of(walk.next), "cannot be read".to_owned()))?;
+    match doubled(&root) {
+        Some((key, first)) => {
+            let why = format!("the key {} is given twice, first on line {first}", shown(&key.name));
+            Err((key.at, why))
+        }
+        None => Ok(root),
+    }
+}
+
+/// A key that stands twice in one object, and the line of the first. JSON has no rule for it: Vector takes the last, and
+/// who reads the first judges something else.
+fn doubled(node: &Node) -> Option<(&Key, usize)> {
+    let mut lines = HashMap::new();
+    let within = |node| doubled(node);
+    let own = node.entries().iter().find_map(|(key, value)| match lines.insert(key.name.as_str(), key.at.line) {
+        Some(first) => Some((key, first)),
+        None => within(value),
+    });
+    own.or_else(|| if let Value::List(items) = &node.value { items.iter().find_map(within) } else { None })
 }
 
 /// A walk over text that is known to be JSON, so every `None` is a fault of this file.
