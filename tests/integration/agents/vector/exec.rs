@@ -34,8 +34,13 @@ impl Scene {
         let dir = self.dir.path();
         let text = super::local(block("vector", "exec", dir), &[])
             .replace("[innertrail, ", &format!("[{BIN}, "))
+            // A new group begins with the newest ten; here it is owed all of them.
+            .replace("--group, vector,", "-n, \"1000000\", --group, vector,")
             .replace("respawn_interval_secs: 5", "respawn_interval_secs: 1");
-        assert!(text.contains(BIN) && text.contains("respawn_interval_secs: 1\n"), "{text}");
+        assert!(
+            text.contains(BIN) && text.contains("-n, \"1000000\"") && text.contains("respawn_interval_secs: 1\n"),
+            "{text}"
+        );
         let file = super::write(dir, "vector", &text);
         Running::start(super::on(agent, &file).stdout(Stdio::null()).stderr(Stdio::null()))
     }
