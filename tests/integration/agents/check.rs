@@ -10,18 +10,18 @@ use serde_json::Value;
 
 use crate::harness::{innertrail, root, run, texts};
 
-struct Case {
-    path: PathBuf,
-    code: i32,
+pub(super) struct Case {
+    pub(super) path: PathBuf,
+    pub(super) code: i32,
     args: Vec<String>,
-    files: Vec<(String, String)>,
+    pub(super) files: Vec<(String, String)>,
     /// Everything before what is expected.
     given: String,
     expected: String,
 }
 
 impl Case {
-    fn read(path: &Path) -> Self {
+    pub(super) fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap();
         let (given, expected) = text.split_once("=== expected\n").unwrap_or_else(|| panic!("{}", path.display()));
         let mut parts = given.split("=== ");
@@ -58,12 +58,18 @@ impl Case {
     }
 }
 
-#[test]
-fn every_case_is_told_as_expected() {
-    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
+/// The files of all cases.
+pub(super) fn paths() -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(root().join("fixtures/agents/check")).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
+    paths
+}
+
+#[test]
+fn every_case_is_told_as_expected() {
+    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
+    let paths = paths();
     assert!(paths.len() >= 100, "only {} cases", paths.len());
     let mut wrong = Vec::new();
     for path in &paths {

@@ -263,7 +263,7 @@ pub(super) fn backlog(seam: &str, dir: &Path, start: &dyn Fn() -> Running) -> Ta
     let (spool, out) = (dir.join("spool"), dir.join("dedicated.ndjson"));
     fs::create_dir(&spool).unwrap();
     for (number, ids) in (1..=RECORDS).collect::<Vec<_>>().chunks(5_000).enumerate() {
-        let lines: String = ids.iter().map(|id| event(*id, "") + "\n").collect();
+        let lines: String = ids.iter().map(|id| format!("{{\"log\":{}}}\n", event(*id, ""))).collect();
         fs::write(spool.join(format!("innertrail-{number:020}.ndjson")), lines).unwrap();
     }
     let text = || String::from_utf8_lossy(&fs::read(&out).unwrap_or_default()).into_owned();

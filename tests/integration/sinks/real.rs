@@ -4,6 +4,8 @@
 //! `INNERTRAIL_ROTEL` names `rotel-agent`, `INNERTRAIL_NODE_MODULES` a `node_modules` with `@fluent-org/logger`,
 //! `INNERTRAIL_VECTOR` a `vector`. Without one the test says SKIPPED, or fails where `INNERTRAIL_AGENTS_REQUIRED` is 1.
 
+mod vector;
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -211,12 +213,12 @@ fn syslog_ng_reads_the_spool_while_both_are_killed() {
 /// Vector with the printed block: its source answers once the file sink has written. What it says of a batch is the end's word.
 #[test]
 fn vector_is_fed_while_both_are_killed() {
-    use crate::agents::vector;
-    let Some(agent) = vector::find("its own protocol, killed") else { return };
+    use crate::agents::vector::{command, find};
+    let Some(agent) = find("its own protocol, killed") else { return };
     let port = free_port();
     let sink = format!("    type: vector\n    endpoint: http://127.0.0.1:{port}\n    timeout_ms: 5000\n");
     let start = |scene: &Scene| {
-        let mut command = vector::command(&agent, scene.dir.path(), port);
+        let mut command = command(&agent, scene.dir.path(), "vector", &[(6000, port)]);
         Killed(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     };
     let claims = |scene: &Scene| written(&scene.dir.path().join("dedicated.ndjson"));
