@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::record::Batch;
+use crate::trouble::Trouble;
 
 /// A protocol towards one receiver. It holds no position and never retries by itself: that is the delivery's.
 pub trait Sender: Send {
@@ -23,6 +24,11 @@ pub trait Sender: Send {
     /// one; `None`, always, of a sender that does not know them.
     fn body_bytes(&self) -> Option<u64> {
         None
+    }
+
+    /// What kind of failure the last refusal was.
+    fn trouble(&self) -> Trouble {
+        Trouble::Request
     }
 }
 
