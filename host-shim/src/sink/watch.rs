@@ -174,7 +174,7 @@ mod tests {
         }
         assert_eq!(told.len(), 1, "{told:?}");
         // One that had waited for long is told to deliver again, though it waits at both looks.
-        let at = |second| begun + Duration::from_secs(180 + second);
+        let at = |second: u64| begun + Duration::from_secs(180 + second);
         assert!(watch.look("agent", before.as_ref(), before.as_ref().unwrap(), at(60))[0].text.contains("nothing for"));
         let now = Said { sent: 9_000, ..said("waiting", 30) };
         let words = watch.look("agent", before.as_ref(), &now, at(61));

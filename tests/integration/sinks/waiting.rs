@@ -52,7 +52,8 @@ fn people_are_told_of_an_agent_that_is_away_and_when_it_is_back() {
          waiting_alert_secs: 2\nalerts:\n  pack: false\n  rules: [\"{{dir}}/rules\"]\n  channels:\n    ops:\n      type: webhook\n      \
          url: {{type: file, path: \"{{dir}}/url\"}}\n      delivery: {{collect_secs: 0}}\n"
     ));
-    let path = |name: &str| scene.dir.path().join(name);
+    let folder = scene.dir.path().to_owned();
+    let path = |name: &str| folder.join(name);
     fs::create_dir(path("rules")).unwrap();
     fs::write(path("rules/sinks.yml"), RULE).unwrap();
     fs::write(path("url"), webhook.url("/hook")).unwrap();
