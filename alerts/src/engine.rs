@@ -54,6 +54,36 @@ pub struct Firing {
     /// Of a correlation: what it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation: Option<Counted>,
+    /// Of a rule whose alerts another record ends: what both are about, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<Vec<(String, String)>>,
+}
+
+/// That a record ended an alert. Text in it comes from records: escape it before it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Name of the rule.
+    pub rule: String,
+    /// Its title.
+    pub title: String,
+    /// How grave it was.
+    pub level: Level,
+    /// The store that the record is in.
+    pub store: Store,
+    /// What it was about.
+    pub about: Vec<(String, String)>,
+}
+
+impl Ended {
+    /// The id of the alert that it ends: that of [`Firing::id`].
+    #[must_use]
+    pub fn id(&self) -> String {
+        about_id(&self.rule, &self.about)
+    }
+}
+
+fn about_id(rule: &str, about: &[(String, String)]) -> String {
+    alert_id(&["about", rule, &serde_json::json!(about).to_string()])
 }
 
 impl Firing {
@@ -61,6 +91,9 @@ impl Firing {
     #[must_use]
     pub fn id(&self) -> String {
         let store = self.store.name();
+        if let Some(about) = &self.about {
+            return about_id(&self.rule, about);
+        }
         match &self.correlation {
             Some(counted) => {
                 let (key, interval) = (serde_json::json!(counted.key).to_string(), counted.interval.to_string());
@@ -180,6 +213,16 @@ impl Engine {
         firings
     }
 
+    /// The alerts that a record ends. Nothing is remembered for it, so the same record again gives the same ends.
+    #[must_use]
+    pub fn ended(&self, record: &Record<'_>) -> Vec<Ended> {
+        let ended = |(rule, about): (&Rule, _)| {
+            let (title, level, store) = (rule.title.clone(), rule.level, record.store());
+            Ended { rule: rule.name.clone(), title, level, store, about }
+        };
+        self.set.ended(record).map(ended).collect()
+    }
+
     /// Whether the record is a new one of its store.
     fn moves_on(&mut self, store: Store, seq: u64) -> bool {
         let name = store.name();
@@ -211,6 +254,7 @@ fn firing(rule: &Rule, seq: u64, record: &Record<'_>, correlation: Option<Counte
         actor: text(Column::Actor),
         event_name: text(Column::EventName),
         resource: text(Column::Resource),
+        about: rule.ending.as_ref().and_then(|ending| ending.about(record)),
         correlation,
     }
 }

@@ -29,6 +29,7 @@
 mod bundle;
 mod correlation;
 mod detect;
+mod ending;
 mod engine;
 mod explain;
 mod fault;
@@ -45,7 +46,7 @@ mod yaml;
 
 pub use bundle::{Bundle, Manifest};
 pub use detect::{ItemTrace, SelectionTrace};
-pub use engine::{Counted, Engine, Firing, StateError};
+pub use engine::{Counted, Ended, Engine, Firing, StateError};
 pub use explain::{Verdict, explain};
 pub use fault::{Fault, Position};
 pub use record::{Cell, Columns, Record, Store};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::correlation::Correlation;
 use crate::detect::Detection;
+use crate::ending::Ending;
 use crate::fault::Position;
 use crate::record::{Record, Store};
 use innertrail_plugin::event::columns::Column;
@@ -144,6 +145,8 @@ pub struct Rule {
     /// A digest of all that decides when it fires.
     pub fingerprint: String,
     pub(crate) search: Search,
+    /// What ends an alert of it; none: nothing does.
+    pub(crate) ending: Option<Box<Ending>>,
 }
 
 impl Rule {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use innertrail_plugin::event::columns::Column;
 
 use crate::detect::{Detection, Parameters};
+use crate::ending::Pairs;
 use crate::fault::{Fault, Flaw, Position, did_you_mean, shown};
 use crate::pattern::fold;
 use crate::record::Record;
@@ -29,6 +30,8 @@ pub struct RuleSet {
     unfiled: Vec<usize>,
     /// For each rule the correlations that count it.
     counted_by: Vec<Vec<usize>>,
+    /// Rules whose alerts a record can end.
+    ending: Vec<usize>,
     /// Rules that ask from time to time.
     scheduled: Vec<Scheduled>,
 }
@@ -84,6 +87,7 @@ impl RuleSet {
         for at in 0..set.rules.len() {
             set.file(at);
         }
+        set.ending = (0..set.rules.len()).filter(|at| set.rules[*at].ending.is_some()).collect();
         set
     }
 
@@ -198,6 +202,16 @@ impl RuleSet {
             Search::Several(_) => false,
         };
         (0..self.rules.len()).filter(|at| matches(&self.rules[*at])).collect()
+    }
+
+    /// The rules of which a record ends an alert, each with what the alert was about.
+    pub(crate) fn ended(&self, record: &Record<'_>) -> impl Iterator<Item = (&Rule, Pairs)> {
+        self.ending.iter().filter_map(move |at| {
+            let rule = &self.rules[*at];
+            let ending = rule.ending.as_ref().filter(|_| !rule.is_disabled && !rule.is_part)?;
+            let ends = rule.service.covers(record) && ending.detection.matches(record);
+            ends.then(|| ending.about(record)).flatten().map(|about| (rule, about))
+        })
     }
 
     /// The correlations that count a rule.

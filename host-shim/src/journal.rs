@@ -44,6 +44,10 @@ pub enum Kind {
     Resumed,
     /// A sink's receiver refuses a record for good; it is in quarantine.
     Undeliverable,
+    /// Records wait, and a sink has delivered none for as long as its configuration says.
+    SinkWaiting,
+    /// Such a sink goes on, or is not configured any more.
+    SinkResumed,
     /// An access key of the API was made.
     KeyAdded,
     /// An access key of the API is not valid any more.
@@ -60,7 +64,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Enabled,
         Self::Disabled,
         Self::RetentionChanged,
@@ -75,6 +79,8 @@ impl Kind {
         Self::Paused,
         Self::Resumed,
         Self::Undeliverable,
+        Self::SinkWaiting,
+        Self::SinkResumed,
         Self::KeyAdded,
         Self::KeyRevoked,
         Self::GroupChanged,
@@ -101,6 +107,8 @@ impl Kind {
             Self::Paused => "paused",
             Self::Resumed => "resumed",
             Self::Undeliverable => "undeliverable",
+            Self::SinkWaiting => "sink_waiting",
+            Self::SinkResumed => "sink_resumed",
             Self::KeyAdded => "key_added",
             Self::KeyRevoked => "key_revoked",
             Self::GroupChanged => "group_changed",

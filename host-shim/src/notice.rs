@@ -105,6 +105,8 @@ pub enum Notice<'a> {
     Logstore(String),
     /// What is behind a server of the gate did not take a request, and why; or takes them again.
     Gate(&'a str, Option<String>),
+    /// So many events that came to a server of the gate were kept in quarantine, for this reason.
+    Refused(&'a str, u64, &'static str),
     /// A sink's new state, that it has waited for long, or that it delivers again.
     Sink(&'a str, Word),
     /// The mirror's new state, what it could not copy as it was sealed, that it has waited for long.

@@ -314,7 +314,7 @@ impl Pipeline {
                 Ok(())
             }
             Event::Gate(refusal) => {
-                self.refuse(refusal);
+                self.refuse(refusal, tell);
                 Ok(())
             }
             Event::Api(asked) => {

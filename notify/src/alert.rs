@@ -80,9 +80,10 @@ pub struct Alert {
     pub window: Option<String>,
     /// What a scheduled rule counted.
     pub value: Option<String>,
-    /// The group of a scheduled rule, with the values.
+    /// The group of a scheduled rule, or what the begin and the end of an alert are about, with the values.
     pub group: Vec<(String, String)>,
-    /// The query of a scheduled rule. An alert with one is over only when an entry says so; one without has no such entry.
+    /// The query of a scheduled rule. An alert with one, or with a group, is over only when an entry says so; all others have no
+    /// such entry.
     pub query: Option<String>,
     /// When the entry was made, microseconds UTC.
     pub time_us: i64,
@@ -104,6 +105,6 @@ impl Alert {
     /// Whether an entry will say that it is over.
     #[must_use]
     pub fn recovers(&self) -> bool {
-        self.query.is_some()
+        self.query.is_some() || !self.group.is_empty()
     }
 }

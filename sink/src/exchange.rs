@@ -12,6 +12,8 @@ use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::Uri;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
+use crate::trouble;
+
 /// The longest file of authorities, bytes.
 const MAX_AUTHORITIES: u64 = 8 << 20;
 
@@ -86,6 +88,16 @@ fn from_file(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
         }
     }
     if found.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(found) }
+}
+
+/// Whether it ended before there was a connection.
+pub(crate) fn is_unconnected(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+        ureq::Error::Timeout(what) => matches!(what, ureq::Timeout::Resolve | ureq::Timeout::Connect),
+        ureq::Error::Io(error) => trouble::is_unconnected(error.kind()),
+        _ => false,
+    }
 }
 
 /// An error of the exchange. The library's texts hold no header values.

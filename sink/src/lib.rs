@@ -15,8 +15,10 @@ mod refusal;
 mod sender;
 pub mod spool;
 pub mod stdout;
+mod trouble;
 pub mod vector;
 
 pub use record::{Batch, Record};
 pub use reference::{Header, Reference, ReferenceError};
 pub use sender::{Prepare, Refused, Sender};
+pub use trouble::{Trouble, Troubles};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use innertrail_logstore::Layout;
 
 use crate::record::{Batch, Record};
+use crate::trouble::Trouble;
 
 /// Writes records of a trail down into [`Record::written`]. One that cannot be written stays as it is.
 pub type Prepare = Box<dyn FnMut(&str, &Layout, &mut [Record]) + Send>;
@@ -34,6 +35,11 @@ pub trait Sender: Send {
     /// one; `None`, always, of a sender that does not know them.
     fn body_bytes(&self) -> Option<u64> {
         None
+    }
+
+    /// What kind of failure the last refusal was.
+    fn trouble(&self) -> Trouble {
+        Trouble::Request
     }
 }
 

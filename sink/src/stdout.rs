@@ -11,6 +11,7 @@ use innertrail_plugin::event::native::MAX_FRAME_BYTES;
 use crate::encode::{Encoder, Encoding, delimited, event_array};
 use crate::record::Batch;
 use crate::sender::{Refused, Sender};
+use crate::trouble::Trouble;
 
 /// Bytes of JSON written at a time.
 const MAX_LINES: usize = 4 << 20;
@@ -78,6 +79,10 @@ impl<W: Write + Send> Sender for Stream<W> {
 
     fn body_bytes(&self) -> Option<u64> {
         Some(self.sent)
+    }
+
+    fn trouble(&self) -> Trouble {
+        Trouble::Writer
     }
 }
 

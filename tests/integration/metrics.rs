@@ -219,6 +219,48 @@ fn a_scrape_adds_up_to_status_and_goes_on_after_a_restart() {
     assert_eq!(again.series["innertrail_records_total{store=\"log\"}"], 60.0, "durable counters go on");
 }
 
+/// The story: 589 records came to the rooms, and 427 were told of: 162 of a product that is not enabled were in quarantine and in
+/// no series.
+#[test]
+fn what_comes_to_the_rooms_is_what_leaves_them_over_the_quickstart_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = crate::harness::root();
+    let text = fs::read_to_string(root.join("fixtures/quickstart/innertrail.yaml")).unwrap();
+    // A run that serves has to stay.
+    let text = text.replace("follow: false", "follow: true");
+    let path = dir.path().join("innertrail.yaml");
+    let data = dir.path().join("data");
+    let spool = dir.path().join("spool");
+    let more =
+        format!("metrics: {{listen: \"127.0.0.1:0\"}}\nsinks:\n  tailer: {{type: spool, dir: {}}}\n", spool.display());
+    let text: String =
+        text.lines().filter(|line| !line.starts_with("data_dir:")).map(|line| format!("{line}\n")).collect();
+    fs::write(&path, format!("{text}data_dir: {}\n{more}", data.display())).unwrap();
+    let serving = Serving::start(path.to_str().unwrap());
+    let sink = "component_id=\"tailer\",component_kind=\"sink\",component_type=\"spool\"";
+    serving.until("component_received_events_total{component_id=\"rooms\",component_kind=\"transform\",component_type=\"innertrail\"}", 589.0);
+    let scrape = serving.until(&format!("component_sent_events_total{{{sink}}}"), 414.0);
+    let sum = |family: &str, of: &str| -> f64 {
+        let wanted = |key: &&String| key.starts_with(&format!("{family}{{component_id=\"{of}\","));
+        scrape.series.iter().filter(|(key, _)| wanted(key)).map(|(_, value)| value).sum()
+    };
+    let received = sum("component_received_events_total", "rooms");
+    let left = ["component_sent_events_total", "component_discarded_events_total", "component_errors_total"]
+        .map(|family| sum(family, "rooms"));
+    println!("rooms: {received} received = {} sent + {} discarded + {} errors", left[0], left[1], left[2]);
+    assert_eq!((received, left), (589.0, [582.0, 5.0, 2.0]));
+    let told = status(&data);
+    let bytes = |name: &str| told["bytes"][name].as_f64().unwrap();
+    assert_eq!(sum("component_received_event_bytes_total", "rooms"), bytes("input") - bytes("framing"));
+    assert_eq!(sum("component_sent_event_bytes_total", "rooms"), bytes("dedicated") + bytes("passthrough"));
+    // A spool file is its records and nothing else.
+    let held: u64 = fs::read_dir(&spool).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert_eq!(sum("component_sent_event_bytes_total", "tailer"), held as f64);
+    assert_eq!(sum("component_received_event_bytes_total", "tailer"), held as f64);
+    assert_eq!(scrape.series[&format!("buffer_events{{{sink}}}")], 0.0);
+    serving.end();
+}
+
 #[test]
 fn the_server_answers_two_paths_and_nobody_can_hold_it_up() {
     let dir = tempfile::tempdir().unwrap();

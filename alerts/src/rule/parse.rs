@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use super::{Level, Rule, Search, Service};
 use crate::correlation::Correlation;
 use crate::detect::{Detection, Parameters};
+use crate::ending::Ending;
 use crate::fault::{Flaw, did_you_mean, shown};
 use crate::scheduled::{Scheduled, scheduled};
 use crate::yaml::{self, Node};
@@ -101,6 +102,13 @@ fn document(file: &str, number: usize, node: &Node, given: &Parameters) -> Resul
         }
         _ => return Err(Flaw::new(node.at, "a rule has either a `detection` or a `correlation`, or a `schedule`")),
     };
+    let ending = match (&search, about.ends) {
+        (_, None) => None,
+        (Search::Single(_), Some(ends)) => Some(Box::new(Ending::parse(ends, &about.parameters)?)),
+        (Search::Several(_), Some(ends)) => {
+            return Err(Flaw::new(ends.at, "`ends` belongs to a rule with a `detection`: what is counted has no end"));
+        }
+    };
     let optional = |key: &str| node.get(key).map(|n| n.text(&format!("`{key}`"))).transpose();
     let id = optional("id")?.unwrap_or_default().to_owned();
     let stem = stem(file, number);
@@ -123,24 +131,28 @@ fn document(file: &str, number: usize, node: &Node, given: &Parameters) -> Resul
         is_disabled: false,
         fingerprint: fingerprint(node, &about.parameters),
         search,
+        ending,
     };
     Ok(Document { rule, bases, generate })
 }
 
 /// What the key `innertrail` says: what Sigma has no place for.
-pub(crate) struct About {
+pub(crate) struct About<'a> {
     pub(crate) version: u32,
     pub(crate) category: String,
     pub(crate) remedy: String,
     pub(crate) parameters: Parameters,
+    /// What ends an alert.
+    pub(crate) ends: Option<&'a Node>,
 }
 
-impl About {
-    pub(crate) fn parse(node: &Node, given: &Parameters) -> Result<Self, Flaw> {
-        let mut about =
-            Self { version: 1, category: "custom".to_owned(), remedy: String::new(), parameters: Parameters::new() };
+impl<'a> About<'a> {
+    pub(crate) fn parse(node: &'a Node, given: &Parameters) -> Result<Self, Flaw> {
+        let (category, parameters) = ("custom".to_owned(), Parameters::new());
+        let mut about = Self { version: 1, category, remedy: String::new(), parameters, ends: None };
         let Some(own) = node.get("innertrail") else { return Ok(about) };
-        own.only("`innertrail`", &["version", "category", "remedy", "parameters"])?;
+        own.only("`innertrail`", &["version", "category", "remedy", "parameters", "ends"])?;
+        about.ends = own.get("ends");
         if let Some(version) = own.get("version") {
             let text = version.text("`version`")?;
             about.version = text

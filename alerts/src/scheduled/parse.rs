@@ -51,6 +51,9 @@ const MOST: u32 = 1_000;
 pub(crate) fn scheduled(file: &str, stem: String, node: &Node) -> Result<Scheduled, Flaw> {
     node.only("a scheduled rule", &KEYS)?;
     let about = About::parse(node, &Default::default())?;
+    if let Some(ends) = about.ends {
+        return Err(Flaw::new(ends.at, "a scheduled rule ends by its own result; it has no `ends`"));
+    }
     if !about.parameters.is_empty() {
         let at = node.get("innertrail").map_or(node.at, |n| n.at);
         return Err(Flaw::new(at, "a scheduled rule has no parameters; write the values into its query"));

@@ -4,6 +4,7 @@
 
 mod broken;
 mod correlations;
+mod endings;
 mod filing;
 mod fuzzed;
 mod pack;

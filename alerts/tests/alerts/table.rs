@@ -58,9 +58,11 @@ fn the_example_of_the_page_works() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/alert-rules.md");
     let text = std::fs::read_to_string(path).unwrap();
     let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let [rule, fixtures, scheduled] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+    let [rule, fixtures, scheduled, ends] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
     let (asking, faults) = RuleSet::load(&[("downloads.yml", scheduled)], &BTreeMap::new());
     assert!(faults.is_empty() && asking.scheduled().len() == 1, "{faults:?}");
+    let (ended, faults) = RuleSet::load(&[("ended.yml", &format!("{rule}{ends}"))], &BTreeMap::new());
+    assert!(faults.is_empty() && ended.rules().len() == 1, "{faults:?}");
     let (set, faults) = RuleSet::load(&[("invoices.yml", rule)], &BTreeMap::new());
     assert!(faults.is_empty(), "{faults:?}");
     let built_in = Bundle::built_in();

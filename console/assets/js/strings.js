@@ -246,6 +246,8 @@ const STRINGS = {
   "kind.paused": ["paused", "暂停"],
   "kind.resumed": ["resumed", "继续"],
   "kind.undeliverable": ["undeliverable", "无法投递"],
+  "kind.sink_waiting": ["sink waiting", "投递停滞"],
+  "kind.sink_resumed": ["sink resumed", "投递恢复"],
   "kind.key_added": ["key added", "新增密钥"],
   "kind.key_revoked": ["key revoked", "吊销密钥"],
   "kind.group_changed": ["group changed", "消费组变更"],

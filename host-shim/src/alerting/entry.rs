@@ -3,7 +3,7 @@
 //! Others read these members by their names (`read.rs`): none may change. Must never put more of a record into the
 //! journal, which is never dropped, than the columns that it is found by.
 
-use innertrail_alerts::{Firing, Level, Scheduled, Told};
+use innertrail_alerts::{Ended, Firing, Level, Scheduled, Told};
 use serde_json::{Value, json};
 
 use crate::journal::{Entry, Kind};
@@ -20,6 +20,18 @@ pub(super) struct Out {
     pub(super) level: Option<&'static str>,
     pub(super) rule: String,
     pub(super) entry: Entry,
+}
+
+impl Out {
+    /// What it is told apart by in the journal: an alert and its end have one id.
+    pub(super) fn key(&self) -> String {
+        key(&self.alert, self.level.is_some())
+    }
+}
+
+/// The key of an entry about an alert.
+pub(super) fn key(alert: &str, fired: bool) -> String {
+    if fired { alert.to_owned() } else { format!("{alert} over") }
 }
 
 /// That a rule fired on a record.
@@ -43,6 +55,7 @@ pub(super) fn fired(firing: &Firing, title: &str, now_us: i64) -> Out {
         .with("event_name", text(&firing.event_name))
         .with("resource", text(&firing.resource))
         .with("key", key)
+        .with("group", firing.about.as_ref().map(|about| json!(shortened(about))))
         .with("window", window);
     Out { alert, level: Some(firing.level.name()), rule: firing.rule.clone(), entry }
 }
@@ -99,6 +112,19 @@ pub(super) fn resolved(over: &Over<'_>, alert: &str, now_us: i64) -> Out {
         .with("group", json!(over.group))
         .with("why", over.why);
     Out { alert: alert.to_owned(), level: None, rule: over.rule.to_owned(), entry }
+}
+
+/// That a record ended an alert.
+pub(super) fn ended(ended: &Ended, now_us: i64) -> Out {
+    let group = shortened(&ended.about);
+    let (rule, title, store) = (ended.rule.as_str(), ended.title.as_str(), ended.store.name());
+    let over = Over { rule, title, store, group: &group, level: ended.level, why: "an entry says that it is over" };
+    resolved(&over, &ended.id(), now_us)
+}
+
+/// Names with values, those cut that are too long.
+fn shortened(pairs: &[(String, String)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| (name.clone(), value.chars().take(LONGEST).collect())).collect()
 }
 
 /// A text that is there, cut where it is too long.

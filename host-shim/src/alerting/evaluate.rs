@@ -46,7 +46,7 @@ pub(super) struct Evaluator {
     pub(super) shared: Arc<Shared>,
     pub(super) post: Post,
     pub(super) engine: Engine,
-    /// Alerts that were in the journal before this began.
+    /// Keys of what was in the journal about alerts before this began.
     pub(super) entered: HashSet<String>,
     /// Positions: dedicated Logstore, journal.
     pub(super) log: u64,
@@ -118,7 +118,7 @@ impl Evaluator {
     /// What was not taken is handed over again, unless the journal has it. `false`: that cannot be told now.
     fn send_again(&mut self) -> bool {
         let Ok(alerts) = self.shared.learn(self.learn) else { return false };
-        let there: HashSet<String> = alerts.into_iter().map(|alert| alert.alert).collect();
+        let there: HashSet<String> = alerts.into_iter().map(|alert| entry::key(&alert.alert, alert.fired)).collect();
         let (mut lost, mut going) = (Vec::new(), VecDeque::new());
         for mut mail in std::mem::take(&mut self.mail) {
             if mail.is_lost() { lost.push(mail) } else { going.push_back(mail) }
@@ -126,7 +126,7 @@ impl Evaluator {
         self.mail = going;
         let out = lost.into_iter().flat_map(|mail| mail.out);
         // A gap has no id: it is told again.
-        let (there, missing): (Vec<Out>, Vec<Out>) = out.partition(|out| there.contains(&out.alert));
+        let (there, missing): (Vec<Out>, Vec<Out>) = out.partition(|out| there.contains(&out.key()));
         self.shared.count(&there);
         if !missing.is_empty() {
             self.mail.push_back(Mail::send(&self.post, missing));
@@ -250,8 +250,15 @@ impl Evaluator {
         for firing in self.engine.take(seq, received_us, record) {
             let title = self.shared.set.find(&firing.rule).map_or("", |rule| rule.title.as_str());
             let fired = entry::fired(&firing, title, clock::now_us());
-            if self.entered.contains(&fired.alert) { to.known.push(fired) } else { to.new.push(fired) }
+            self.put(fired, to);
         }
+        for ended in self.engine.ended(record) {
+            self.put(entry::ended(&ended, clock::now_us()), to);
+        }
+    }
+
+    fn put(&self, out: Out, to: &mut Fired) {
+        if self.entered.contains(&out.key()) { to.known.push(out) } else { to.new.push(out) }
     }
 
     /// Hands over what fired.

@@ -188,7 +188,7 @@ impl Alerting {
         Snapshot::open(&self.shared.dir).map_or(0, |snapshot| snapshot.first_kept(Store::Log))
     }
 
-    /// Alerts that the journal has and what is remembered has not; those of scheduled rules are taken over.
+    /// Keys of what the journal has about alerts and what is remembered has not; those of scheduled rules are taken over.
     fn entered(&self, kept: &Kept, anew: bool) -> HashSet<String> {
         let from = if anew { kept.journal.saturating_sub(LOOK_BACK) } else { kept.learn };
         let alerts = self.shared.learn(from).unwrap_or_else(|e| {
@@ -200,7 +200,7 @@ impl Alerting {
         state.scheduled = kept.scheduled.clone();
         state.journal = kept.journal;
         ask::adopt(&mut state.scheduled, self.shared.set.scheduled(), &alerts);
-        alerts.into_iter().filter(|alert| alert.fired).map(|alert| alert.alert).collect()
+        alerts.into_iter().map(|alert| entry::key(&alert.alert, alert.fired)).collect()
     }
 
     /// What it says of itself.

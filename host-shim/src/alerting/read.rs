@@ -60,7 +60,7 @@ pub struct Alert {
     pub window: Option<(String, String)>,
     /// Of a scheduled rule: the row of the result.
     pub value: Pairs,
-    /// Of a scheduled rule: the group.
+    /// Of a scheduled rule: the group. Of a rule whose alerts an entry ends: what begin and end are about.
     pub group: Pairs,
     /// Of a scheduled rule: its queries, a line each.
     pub query: String,

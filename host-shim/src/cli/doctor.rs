@@ -8,6 +8,7 @@ use innertrail_query::terminal_safe;
 use super::args::{DoctorArgs, Format};
 use super::{Outcome, json_safe, print};
 use crate::config::Config;
+use crate::doctor::deliveries::Delivery;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::{Diagnosis, Severity, diagnose};
 use crate::exit;
@@ -30,6 +31,12 @@ fn text(diagnosis: &Diagnosis) -> String {
     for (check, found) in &diagnosis.checks {
         let told = if *found == 0 { "fine".to_owned() } else { format!("{found} found") };
         let _ = writeln!(out, "{check:<14}{told}");
+    }
+    if !diagnosis.deliveries.is_empty() {
+        out.push('\n');
+    }
+    for line in diagnosis.deliveries.iter().flat_map(Delivery::lines) {
+        let _ = writeln!(out, "{line}");
     }
     for finding in &diagnosis.findings {
         let severity = match finding.severity {

@@ -33,6 +33,16 @@ pub(crate) struct About {
     pub(crate) stage: Option<&'static str>,
 }
 
+/// Events that were not passed on, for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub(crate) count: u64,
+    /// Whether a rule wanted it so; if not, something went wrong.
+    pub(crate) intentional: bool,
+    /// May hold a receiver's words.
+    pub(crate) reason: String,
+}
+
 /// The log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Log {
@@ -48,7 +58,7 @@ impl Log {
 
     /// One line. `error` is written even when quiet.
     pub(crate) fn line(&self, level: &str, message: &str) {
-        self.write(&Line { level: level.to_owned(), message: message.to_owned(), about: None });
+        self.write(&Line { level: level.to_owned(), message: message.to_owned(), about: None, dropped: None });
     }
 
     fn write(&self, line: &Line) {
@@ -67,6 +77,7 @@ struct Line {
     level: String,
     message: String,
     about: Option<About>,
+    dropped: Option<Dropped>,
 }
 
 impl Line {
@@ -80,13 +91,22 @@ impl Line {
             let keys = [("error_type", about.error_type), ("stage", about.stage)];
             told.extend(keys.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))));
             told.insert("internal_log_rate_limit".to_owned(), json!(true));
+            if let Some(Dropped { count, intentional, reason }) = &self.dropped {
+                told.insert("count".to_owned(), json!(count));
+                told.insert("intentional".to_owned(), json!(intentional));
+                told.insert("reason".to_owned(), json!(reason));
+            }
         }
         told
     }
 
     fn text(&self) -> String {
         let whose = self.about.as_ref().map_or(String::new(), |about| format!("{} {}: ", about.kind, about.id));
-        let lines = self.message.lines();
+        let dropped = self.dropped.as_ref().map_or(String::new(), |Dropped { count, intentional, reason }| {
+            format!(" count={count} intentional={intentional} reason={reason:?}")
+        });
+        let message = format!("{}{dropped}", self.message);
+        let lines = message.lines();
         lines.map(|line| format!("{}: {}\n", self.level, terminal_safe(&format!("{whose}{line}")))).collect()
     }
 }
@@ -105,7 +125,16 @@ impl RunLog {
 
     /// Something that a component says.
     pub(crate) fn component(&mut self, level: &str, about: About, message: &str) {
-        let line = Line { level: level.to_owned(), message: message.to_owned(), about: Some(about) };
+        self.limited(Line { level: level.to_owned(), message: message.to_owned(), about: Some(about), dropped: None });
+    }
+
+    /// Events that a component did not pass on, as Vector says it. What is held back is counted.
+    pub(crate) fn dropped(&mut self, level: &str, about: About, dropped: Dropped) {
+        let message = "Events dropped".to_owned();
+        self.limited(Line { level: level.to_owned(), message, about: Some(about), dropped: Some(dropped) });
+    }
+
+    fn limited(&mut self, line: Line) {
         let lines = self.limit.admit(line, Instant::now());
         lines.iter().for_each(|line| self.log.write(line));
     }
@@ -128,6 +157,8 @@ struct Seen {
     at: Instant,
     line: Line,
     held_back: u64,
+    /// Events that the lines held back tell of.
+    dropped: u64,
 }
 
 impl Limit {
@@ -137,10 +168,13 @@ impl Limit {
         let id = line.about.as_ref().map_or("", |about| about.id.as_str());
         let key = format!("{}\0{id}\0{}", line.about.as_ref().map_or("", |about| about.kind), line.message);
         match self.seen.get_mut(&key) {
-            Some(seen) => seen.held_back += 1,
+            Some(seen) => {
+                seen.held_back += 1;
+                seen.dropped += line.dropped.map_or(0, |dropped| dropped.count);
+            }
             None => {
                 if self.seen.len() < REMEMBERED {
-                    self.seen.insert(key, Seen { at: now, line: line.clone(), held_back: 0 });
+                    self.seen.insert(key, Seen { at: now, line: line.clone(), held_back: 0, dropped: 0 });
                 }
                 out.push(line);
             }
@@ -153,7 +187,10 @@ impl Limit {
         let old = self.seen.extract_if(|_, seen| now.saturating_duration_since(seen.at) >= WINDOW);
         let mut told: Vec<(Instant, Line)> = old
             .filter(|(_, seen)| seen.held_back > 0)
-            .map(|(_, Seen { at, mut line, held_back })| {
+            .map(|(_, Seen { at, mut line, held_back, dropped })| {
+                if let Some(told) = &mut line.dropped {
+                    told.count = dropped;
+                }
                 line.message = format!("{held_back} similar suppressed: {}", line.message);
                 (at, line)
             })
@@ -176,7 +213,30 @@ mod tests {
             error_type: Some("request_failed"),
             stage: Some("sending"),
         };
-        Line { level: "warning".to_owned(), message: message.to_owned(), about: Some(about) }
+        Line { level: "warning".to_owned(), message: message.to_owned(), about: Some(about), dropped: None }
+    }
+
+    /// The story: five records were put into quarantine, and the log had no line about it.
+    #[test]
+    fn what_is_dropped_is_told_with_its_count_also_when_it_is_held_back() {
+        let (mut limit, begin) = (Limit::default(), Instant::now());
+        let dropped = |count| {
+            let dropped = Dropped { count, intentional: false, reason: "400 \"no\"\n\u{1b}[2J".to_owned() };
+            Line { dropped: Some(dropped), ..line("a", "Events dropped") }
+        };
+        let first = limit.admit(dropped(5), begin);
+        assert_eq!(first, [dropped(5)]);
+        let json = first[0].json();
+        assert_eq!(
+            (&json["count"], &json["intentional"], &json["component_id"]),
+            (&json!(5), &json!(false), &json!("a"))
+        );
+        let text = "warning: sink a: Events dropped count=5 intentional=false reason=\"400 \\\"no\\\"\\n\\u{1b}[2J\"\n";
+        assert_eq!(first[0].text(), text);
+        assert!(limit.admit(dropped(2), begin).is_empty() && limit.admit(dropped(3), begin).is_empty());
+        let later = limit.over(begin + WINDOW);
+        assert_eq!(later[0].message, "2 similar suppressed: Events dropped");
+        assert_eq!(later[0].dropped.as_ref().unwrap().count, 5, "none is told of twice, and each once");
     }
 
     /// The story: a receiver that refuses everything fills the disk with the same line and hides all others.

@@ -8,10 +8,11 @@ use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Format, RunArgs};
-use super::log::{About, RunLog};
+use super::log::{About, Dropped, RunLog};
 use super::{Failure, Log, Outcome, draws_progress, json_safe};
 use crate::config::{Config, Sink};
 use crate::exit;
+use crate::metrics::error_type;
 use crate::pipeline::{Copying, Notice, Pipeline, PipelineError};
 use crate::sink::watch::{Weight, Word};
 
@@ -72,7 +73,7 @@ fn tell_mirror(run_log: &mut RunLog, word: &Word, verbose: bool) {
     let (level, failing) = match word.weight {
         Weight::Detail if !verbose => return,
         Weight::Detail | Weight::Good => ("info", false),
-        Weight::Held | Weight::Failing => ("warning", true),
+        Weight::Held | Weight::Failing | Weight::Dropped { .. } => ("warning", true),
     };
     let about = About {
         id: "mirror".to_owned(),
@@ -89,7 +90,7 @@ fn tell_alerts(run_log: &mut RunLog, word: &Word, verbose: bool) {
     let (level, failing) = match word.weight {
         Weight::Detail if !verbose => return,
         Weight::Detail | Weight::Good => ("info", false),
-        Weight::Held | Weight::Failing => ("warning", true),
+        Weight::Held | Weight::Failing | Weight::Dropped { .. } => ("warning", true),
     };
     let about = About {
         id: "alerts".to_owned(),
@@ -151,6 +152,11 @@ fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, config: &Config, log: 
                 Weight::Detail | Weight::Good => ("info", None),
                 Weight::Held => ("warning", None),
                 Weight::Failing => ("warning", Some(("request_failed", "sending"))),
+                Weight::Dropped { count } => {
+                    let about = about("sink", sink, Some(("request_failed", "sending")));
+                    let dropped = Dropped { count, intentional: false, reason: word.text };
+                    return aside(bar.as_ref(), || run_log.dropped("error", about, dropped));
+                }
             };
             aside(bar.as_ref(), || run_log.component(level, about("sink", sink, failure), &word.text));
         }
@@ -166,6 +172,20 @@ fn watch(pipeline: &mut Pipeline, stop: &Arc<AtomicBool>, config: &Config, log: 
             let about = about("transform", &format!("gate_{gate}"), failure);
             aside(bar.as_ref(), || run_log.component(level, about, &message));
         }
+        Notice::Refused(gate, count, reason) => aside(bar.as_ref(), || {
+            let id = format!("gate_{gate}");
+            match error_type(reason) {
+                Some(error_type) => {
+                    let text = format!("{count} events cannot be judged ({reason}) and are kept in quarantine");
+                    run_log.component("error", about("transform", &id, Some((error_type, "processing"))), &text);
+                }
+                // Vector says so at its level debug. Somebody who writes to an audit log has to be seen.
+                None => {
+                    let dropped = Dropped { count, intentional: true, reason: reason.to_owned() };
+                    run_log.dropped("warning", about("transform", &id, None), dropped);
+                }
+            }
+        }),
         Notice::Logstore(line) => aside(bar.as_ref(), || log.line("info", &line)),
         Notice::DiskFull(line) => aside(bar.as_ref(), || log.line("warning", &line)),
         Notice::Progress(records, bytes) => {

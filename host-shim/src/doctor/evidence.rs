@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use innertrail_fetch::{Client, Failure, Fault, Provider, Report, Request, Response, Signer, TrailStatus};
 use innertrail_logstore::Snapshot;
 
+use super::deliveries::Delivery;
 use crate::alerting::Alerting;
 use crate::clock;
 use crate::config::{Alerts, Config, Mirror, OssSource, Signature, SlsSource, Source};
@@ -34,6 +35,8 @@ pub struct Evidence {
     pub trail: Option<Result<TrailStatus, String>>,
     /// This machine.
     pub local: Local,
+    /// The ways out, with what they promise.
+    pub deliveries: Vec<Delivery>,
 }
 
 /// What is known of one source.
@@ -137,7 +140,9 @@ impl Evidence {
         local.enabled = life.as_ref().map(|life| life.enabled);
         local.broken_rules = config.alerts.as_ref().map(broken_rules).unwrap_or_default();
         let trail = if offline { None } else { provider::status(config) };
-        Self { now_us: clock::now_us(), sources, trail, local }
+        let now_us = clock::now_us();
+        let deliveries = Delivery::all(config, snapshot.as_ref().ok(), now_us);
+        Self { now_us, sources, trail, local, deliveries }
     }
 }
 

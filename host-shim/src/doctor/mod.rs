@@ -5,11 +5,13 @@
 //! what is asked of a service reads, or cannot succeed.
 
 mod checks;
+pub mod deliveries;
 pub mod evidence;
 mod treatment;
 
 use serde::Serialize;
 
+use deliveries::Delivery;
 use evidence::Evidence;
 pub use treatment::Ailment;
 
@@ -54,12 +56,15 @@ pub struct Diagnosis {
     pub checks: Vec<(&'static str, usize)>,
     /// The findings, worst first.
     pub findings: Vec<Finding>,
+    /// The ways out: where each stands, and what it can promise.
+    pub deliveries: Vec<Delivery>,
 }
 
 /// Has every check look at the evidence.
 #[must_use]
 pub fn diagnose(evidence: &Evidence) -> Diagnosis {
-    let mut diagnosis = Diagnosis { checks: Vec::new(), findings: Vec::new() };
+    let (checks, findings) = (Vec::new(), Vec::new());
+    let mut diagnosis = Diagnosis { checks, findings, deliveries: evidence.deliveries.clone() };
     for (name, check) in checks::ALL {
         let found = check(evidence);
         diagnosis.checks.push((name, found.len()));

@@ -46,6 +46,8 @@ pub enum Ailment {
     ShortRetention,
     Disabled,
     BrokenRule,
+    SinkWaiting,
+    SinkBehind,
 }
 
 impl Ailment {
@@ -60,6 +62,7 @@ impl Ailment {
             | Self::DeletionUnknown
             | Self::Throttled
             | Self::Lagging
+            | Self::SinkBehind
             | Self::TrailUnknown
             | Self::OpenDataDir
             | Self::DiskSmall
@@ -144,6 +147,13 @@ impl Ailment {
                 "the law asks for six months in many places: `innertrail retention set --profile six-months` keeps 184 days"
             }
             Self::Disabled => "`innertrail enable` takes records again",
+            Self::SinkWaiting => {
+                "the reason says what the receiver lacks; it is tried again for ever, and nothing is lost until retention drops what \
+                 waits"
+            }
+            Self::SinkBehind => {
+                "start `innertrail run`, which delivers from there on; `innertrail status` tells the sink's position"
+            }
             Self::BrokenRule => {
                 "mend the rule where it says, or name it under `alerts.disable`; `innertrail alerts list --config` looks again"
             }

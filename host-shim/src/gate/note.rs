@@ -19,8 +19,9 @@ const LAST: &str = "@gate/";
 /// One server of the gate.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct GateStatus {
-    /// `requests`; events `received`, `refused`, `delivered`; `bytes_in` of the refused ones; requests that the agent was told
-    /// to send again (`later`) or that will never be taken (`never`). What is sent again counts again.
+    /// `requests`; events `received`, `refused`, `delivered`; the refused ones by their reason; `bytes_in` of them, and how many of
+    /// those stand between events (`framing_bytes`); requests that the agent was told to send again (`later`) or that will
+    /// never be taken (`never`). What is sent again counts again.
     #[serde(flatten)]
     pub counters: BTreeMap<String, u64>,
     /// The last answer of what is behind it.

@@ -23,11 +23,11 @@ use crate::status::SourceStatus;
 const SOURCE_STATES: [&str; 6] = ["running", "idle", "paused", "failed", "finished", "unknown"];
 /// States of a sink.
 const SINK_STATES: [&str; 7] = ["starting", "held", "running", "caught_up", "waiting", "stopped", "failed"];
-/// The component that stands for decode, classify, redact and route: they share one sandbox and one transaction.
-const ROOMS: &str = "rooms";
 
-const COUNTER: &str = "counter";
-const GAUGE: &str = "gauge";
+/// A number that only grows.
+pub(super) const COUNTER: &str = "counter";
+/// A number that goes up and down.
+pub(super) const GAUGE: &str = "gauge";
 
 type Three<'a> = [(&'static str, &'a str); 3];
 
@@ -72,16 +72,6 @@ fn run(out: &mut Exposition, board: &Board) {
     out.histogram("innertrail_commit_seconds", help, &commits);
 }
 
-/// What a component of this type speaks.
-fn protocol(of_type: &str) -> &'static str {
-    match of_type {
-        "file" | "spool" => "file",
-        "stdout" => "stream",
-        "forward" => "tcp",
-        _ => "http",
-    }
-}
-
 /// The API, since the run began.
 fn api(out: &mut Exposition, counts: &Counts) {
     out.family("innertrail_api_connections", GAUGE, "Connections to the API that are open.", |f| {
@@ -104,111 +94,24 @@ fn api(out: &mut Exposition, counts: &Counts) {
     });
 }
 
-struct Facts<'a> {
+/// What there is to tell.
+pub(super) struct Facts<'a> {
     board: &'a Board,
-    shown: &'a Shown,
+    pub(super) shown: &'a Shown,
 }
 
 impl Facts<'_> {
-    fn labels<'a>(&'a self, kind: &'static str, name: &'a str) -> Three<'a> {
+    pub(super) fn labels<'a>(&'a self, kind: &'static str, name: &'a str) -> Three<'a> {
         let of_type = self.board.types.get(&(kind, name.to_owned())).map_or("", String::as_str);
         let of_type = if kind == "transform" { "innertrail" } else { of_type };
         [("component_id", name), ("component_kind", kind), ("component_type", of_type)]
     }
 
-    fn source_count(source: &SourceStatus, counter: &str) -> u64 {
+    pub(super) fn source_count(source: &SourceStatus, counter: &str) -> u64 {
         source.counters.get(counter).copied().unwrap_or(0)
     }
 
-    /// What went through each component.
-    fn components(&self, out: &mut Exposition) {
-        let status = &self.shown.status;
-        let help = "Bytes that a source gave, decompressed, before records are made of them. Durable.";
-        out.family("component_received_bytes_total", COUNTER, help, |f| {
-            for (name, source) in &status.sources {
-                let [a, b, c] = self.labels("source", name);
-                f.add(&[a, b, c, ("protocol", protocol(c.1))], Self::source_count(source, "bytes_in"));
-            }
-        });
-        let help =
-            "Bytes of the bodies that the receiver took, as they went out, since the run began. No series: not known.";
-        out.family("component_sent_bytes_total", COUNTER, help, |f| {
-            for (name, sink) in &self.shown.sinks {
-                let [a, b, c] = self.labels("sink", name);
-                if let Some(bytes) = sink.sent_bytes {
-                    f.add(&[a, b, c, ("protocol", protocol(c.1))], bytes);
-                }
-            }
-        });
-        let help = "Records that came to the component. Sources, rooms and gates: durable. Sinks: since the run began. One that \
-                    was sent twice to a gate or by a sink counts twice.";
-        out.family("component_received_events_total", COUNTER, help, |f| {
-            let mut all = 0_u64;
-            for (name, source) in &status.sources {
-                let records = Self::source_count(source, "records");
-                all = all.saturating_add(records);
-                f.add(&self.labels("source", name), records);
-            }
-            f.add(&self.labels("transform", ROOMS), all);
-            for (name, gate) in &status.gates {
-                f.add(&self.labels("transform", &format!("gate_{name}")), gate.count("received"));
-            }
-            self.each_sink("sink", f, |sink| sink.sent.saturating_add(sink.parked));
-        });
-        let help = "Records that the component passed on; of a sink or a gate, those that its receiver took. The rooms' output is \
-                    the store. Durable, but of sinks since the run began.";
-        out.family("component_sent_events_total", COUNTER, help, |f| {
-            for (name, source) in &status.sources {
-                let [a, b, c] = self.labels("source", name);
-                f.add(&[a, b, c, ("output", "_default")], Self::source_count(source, "records"));
-            }
-            let [a, b, c] = self.labels("transform", ROOMS);
-            f.add(&[a, b, c, ("output", "dedicated")], status.records);
-            f.add(&[a, b, c, ("output", "passthrough")], status.passthrough);
-            for (name, gate) in &status.gates {
-                let name = format!("gate_{name}");
-                let [a, b, c] = self.labels("transform", &name);
-                f.add(&[a, b, c, ("output", "_default")], gate.count("delivered"));
-            }
-            self.each_sink("sink", f, |sink| sink.sent);
-        });
-    }
-
-    /// What was not passed on, and why.
-    fn failures(&self, out: &mut Exposition) {
-        let status = &self.shown.status;
-        let help = "Records that were not passed on. Rooms: those that the Logstore had already; durable. Gates: those that were \
-                    refused, kept in quarantine; durable. Sinks: those that the receiver will never take (kept in quarantine) or that retention dropped first; since the run began.";
-        out.family("component_discarded_events_total", COUNTER, help, |f| {
-            let [a, b, c] = self.labels("transform", ROOMS);
-            f.add(&[a, b, c, ("intentional", "true")], status.duplicates);
-            for (name, gate) in &status.gates {
-                let name = format!("gate_{name}");
-                let [a, b, c] = self.labels("transform", &name);
-                f.add(&[a, b, c, ("intentional", "true")], gate.count("refused"));
-            }
-            for (name, sink) in &self.shown.sinks {
-                let [a, b, c] = self.labels("sink", name);
-                f.add(&[a, b, c, ("intentional", "false")], sink.parked.saturating_add(sink.missed));
-            }
-        });
-        let help = "Rooms: records that cannot be decoded, or on which the component failed, all kept in quarantine; \
-                    durable. Sinks: requests that had to be sent again; since the run began.";
-        out.family("component_errors_total", COUNTER, help, |f| {
-            let reason = |name: &str| status.quarantine.get(name).copied().unwrap_or(0);
-            for (error_type, reason) in [("parser_failed", reason("undecodable")), ("script_failed", reason("poison"))]
-            {
-                let [a, b, c] = self.labels("transform", ROOMS);
-                f.add(&[a, b, c, ("error_type", error_type), ("stage", "processing")], reason);
-            }
-            for (name, sink) in &self.shown.sinks {
-                let [a, b, c] = self.labels("sink", name);
-                f.add(&[a, b, c, ("error_type", "request_failed"), ("stage", "sending")], sink.retried);
-            }
-        });
-    }
-
-    fn each_sink(&self, kind: &'static str, family: &mut Family, value: impl Fn(&Said) -> u64) {
+    pub(super) fn each_sink(&self, kind: &'static str, family: &mut Family, value: impl Fn(&Said) -> u64) {
         for (name, sink) in &self.shown.sinks {
             family.add(&self.labels(kind, name), value(sink));
         }
@@ -342,6 +245,8 @@ impl Facts<'_> {
         let mut family = |name, kind, help, value: fn(&Said) -> u64| {
             out.family(name, kind, help, |f| self.each_sink("sink", f, value));
         };
+        let help = "Records that wait in the buffer of the sink, which is the Logstore: durable, and not taken yet.";
+        family("buffer_events", GAUGE, help, |sink| sink.behind);
         let help = "First record that the receiver has not taken yet.";
         family("innertrail_sink_position", GAUGE, help, |sink| sink.position);
         let help = "Durable records that the receiver has not taken yet.";

@@ -4,6 +4,7 @@
 //! nothing is counted a second time. Must never hold the pipeline up: it hands over a copy, and a scrape reads that.
 
 mod alerts;
+mod components;
 mod exposition;
 mod families;
 mod mirror;
@@ -29,6 +30,15 @@ pub use server::{ListenError, Server};
 pub(crate) const SHOW_EVERY: Duration = Duration::from_millis(500);
 /// A pipeline that has not turned for so long stands still. A commit on a slow disk takes seconds, not this.
 const STILL: Duration = Duration::from_secs(30);
+
+/// Vector's word for a reason of quarantine that is a failure; a rule that says so is none.
+pub(crate) fn error_type(reason: &str) -> Option<&'static str> {
+    match reason {
+        "undecodable" => Some("parser_failed"),
+        "poison" => Some("script_failed"),
+        _ => None,
+    }
+}
 
 /// What the pipeline handed over last.
 #[derive(Debug, Clone)]
@@ -165,7 +175,9 @@ mod tests {
         let mut life = lifecycle::State::new(Retention::first(Some(365)).unwrap(), NOW);
         life.apply("files", Provider::LogService, SourceState::Paused(Cause::Overdue, "\u{1b}[31m403"), NOW);
         let state_of = Said { state: "waiting".to_owned(), since_us: NOW - 3_600_000_000, ..Said::default() };
-        let said = Said { position: 4, behind: 3, sent: 4, sent_bytes: Some(99), retried: 2, ..state_of };
+        let errors = BTreeMap::from([("connection_failed".to_owned(), 2)]);
+        let said = Said { position: 4, behind: 3, sent: 4, sent_bytes: Some(99), retried: 3, errors, ..state_of };
+        let said = Said { parked: 1, sent_event_bytes: 80, parked_event_bytes: 8, ..said };
         let copied = Copied { state: "waiting".to_owned(), since_us: NOW - 60_000_000, ..Copied::default() };
         let copied =
             Copied { cause: Some(Cause::Overdue), objects: 9, bytes: 900, behind_files: 5, conflicts: 1, ..copied };
@@ -200,11 +212,17 @@ mod tests {
         component_sent_bytes_total{component_id="s\\",component_kind="sink",component_type="",protocol="http"} 99
         component_received_events_total{component_id="files",component_kind="source",component_type="file"} 10
         component_received_events_total{component_id="rooms",component_kind="transform",component_type="innertrail"} 10
-        component_received_events_total{component_id="s\\",component_kind="sink",component_type=""} 4
+        component_received_events_total{component_id="s\\",component_kind="sink",component_type=""} 5
         component_sent_events_total{component_id="files",component_kind="source",component_type="file",output="_default"} 10
         component_sent_events_total{component_id="rooms",component_kind="transform",component_type="innertrail",output="dedicated"} 7
+        component_sent_events_total{component_id="rooms",component_kind="transform",component_type="innertrail",output="quarantine"} 3
         component_sent_events_total{component_id="s\\",component_kind="sink",component_type=""} 4
-        component_errors_total{component_id="s\\",component_kind="sink",component_type="",error_type="request_failed",stage="sending"} 2
+        component_received_event_bytes_total{component_id="rooms",component_kind="transform",component_type="innertrail"} 100
+        component_received_event_bytes_total{component_id="s\\",component_kind="sink",component_type=""} 88
+        component_sent_event_bytes_total{component_id="rooms",component_kind="transform",component_type="innertrail",output="dedicated"} 70
+        component_sent_event_bytes_total{component_id="s\\",component_kind="sink",component_type=""} 80
+        component_discarded_events_total{component_id="s\\",component_kind="sink",component_type="",intentional="false"} 1
+        component_errors_total{component_id="s\\",component_kind="sink",component_type="",error_type="connection_failed",stage="sending"} 2
         innertrail_records_total{store="log"} 7
         innertrail_records_total{store="quarantine"} 3
         innertrail_quarantined_records_total{reason="x\"}\\n\\u{1b}"} 3
@@ -217,9 +235,11 @@ mod tests {
         innertrail_logstore_state{state="paused"} 1
         innertrail_retention_days 365
         innertrail_sink_state{component_id="s\\",component_kind="sink",component_type="",state="waiting"} 1
+        buffer_events{component_id="s\\",component_kind="sink",component_type=""} 3
         innertrail_sink_position{component_id="s\\",component_kind="sink",component_type=""} 4
         innertrail_sink_behind_records{component_id="s\\",component_kind="sink",component_type=""} 3
-        innertrail_sink_retries_total{component_id="s\\",component_kind="sink",component_type=""} 2
+        innertrail_sink_retries_total{component_id="s\\",component_kind="sink",component_type=""} 3
+        innertrail_sink_parked_records_total{component_id="s\\",component_kind="sink",component_type=""} 1
         innertrail_sink_waiting_since_timestamp_seconds{component_id="s\\",component_kind="sink",component_type=""} 1795388400
         innertrail_mirror_state{state="waiting"} 1
         innertrail_mirror_objects_total 9

@@ -145,6 +145,7 @@ impl Pipeline {
         self.parked = Default::default();
         if let Some(state) = self.committer.state() {
             self.untold.again(state);
+            self.sinks.again(state);
         }
         let known = self.committer.state().and_then(|state| state.checkpoint(TRANSFORM));
         if known != Some(self.config.transform_json().as_bytes()) {

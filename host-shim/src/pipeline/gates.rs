@@ -2,6 +2,7 @@
 //!
 //! Must never wait for a server, and never tell one that something is durable before it is.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use innertrail_gate::{Counts, Running, Server};
@@ -11,8 +12,10 @@ use crate::accounting::push;
 use crate::clock;
 use crate::gate::note::{self, GATE};
 use crate::gate::server::Refusal;
+use crate::layout;
 use crate::notice::{Notice, PipelineError};
 use crate::running::Running as Source;
+use crate::runtime::wit::transform::Routed;
 
 /// How long the servers may take to stop. What one had not answered is the agent's to send again.
 const STOP: Duration = Duration::from_secs(5);
@@ -61,13 +64,20 @@ impl Gates {
 impl Pipeline {
     /// Puts what a server refused into the open transaction, with a journal entry where it was addressed to the dedicated
     /// Logstore; the agent is answered once that is durable.
-    pub(super) fn refuse(&mut self, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, refusal: Refusal, tell: &mut dyn FnMut(Notice<'_>)) {
         let Refusal { gate, origin, refused, answer } = refusal;
         push(&mut self.txn, &refused);
         self.custody.refused(&mut self.txn, &refused, &origin, clock::now_us());
         let kept: u64 = refused.entries.iter().map(|entry| u64::from(entry.consumed)).sum();
         self.txn.count(&format!("{GATE}{gate}.bytes_in"), kept + refused.framing_bytes);
         self.txn.count(&format!("{GATE}{gate}.refused"), refused.entries.len() as u64);
+        if refused.framing_bytes > 0 {
+            self.txn.count(&format!("{GATE}{gate}.framing_bytes"), refused.framing_bytes);
+        }
+        for (reason, count) in reasons(&refused) {
+            self.txn.count(&format!("{GATE}{gate}.{reason}"), count);
+            tell(Notice::Refused(gate, count, reason));
+        }
         self.parked[0].push(answer);
     }
 
@@ -113,4 +123,13 @@ impl Pipeline {
         self.gates.running.clear();
         Ok(())
     }
+}
+
+/// Why entries are in quarantine, and how many for each reason.
+fn reasons(refused: &Routed) -> BTreeMap<&'static str, u64> {
+    let mut reasons = BTreeMap::new();
+    for reason in refused.entries.iter().filter_map(|entry| entry.reason) {
+        *reasons.entry(layout::reason(reason)).or_default() += 1;
+    }
+    reasons
 }

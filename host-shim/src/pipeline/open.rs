@@ -65,7 +65,7 @@ impl Pipeline {
         let untold = Untold::new(Arc::clone(&keys), writer.state());
         let (post, events) = channel();
         let layout = writer.layout().clone();
-        let sinks = Sinks::new(config, senders, &native.key, || {
+        let sinks = Sinks::new(config, senders, &native.key, writer.state(), || {
             let post = post.clone();
             Box::new(ToWriter::new(&layout, move |parked| post.send(Event::Park(parked)).is_ok()))
         });

@@ -12,6 +12,7 @@ use crate::layout;
 use crate::notice::{Notice, PipelineError};
 use crate::running::Running;
 use crate::sink::parking::Parked;
+use crate::sink::stall::Turn;
 use crate::status::REASON;
 
 /// How long sinks may take to stop. One that takes longer repeats its request at the next start.
@@ -45,6 +46,10 @@ impl Pipeline {
     pub(super) fn look_at_sinks(&mut self, at_once: bool, tell: &mut dyn FnMut(Notice<'_>)) {
         for (name, word) in self.sinks.look(at_once) {
             tell(Notice::Sink(&name, word));
+        }
+        for Turn { entry, key, value } in self.sinks.turns() {
+            self.custody.enter(&mut self.txn, &entry);
+            self.txn.checkpoint(&key, value.as_bytes());
         }
     }
 

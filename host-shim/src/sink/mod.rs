@@ -5,6 +5,7 @@
 pub(crate) mod build;
 pub(crate) mod note;
 pub(crate) mod parking;
+pub(crate) mod stall;
 pub(crate) mod watch;
 
 use std::collections::BTreeMap;
@@ -13,13 +14,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use innertrail_logstore::consumer::Notify;
-use innertrail_sink::delivery::{Delivery, Mark, Parking, Place, Report, Running, Settings, Start, State};
+use innertrail_logstore::{State, Store};
+use innertrail_sink::delivery::{self, Delivery, Mark, Parking, Place, Report, Running, Settings, Start};
 
 use crate::clock;
 use crate::config::Config;
 use crate::config::sinks::Beginning;
 use crate::seal_mark::SealKey;
 use note::{Note, Said};
+use stall::{Begin, Now, Stalls, Turn};
 use watch::{Watch, Weight, Word};
 
 /// Who holds a sink's group during a run. One process at a time: it is the one that has the data directory's lock.
@@ -40,6 +43,11 @@ pub(crate) struct Sinks {
     running: Vec<Running>,
     said: BTreeMap<String, Said>,
     watch: Watch,
+    stalls: Stalls,
+    /// What the journal is to be told.
+    turns: Vec<Turn>,
+    /// Behind the last durable record.
+    end: u64,
     looked: Option<Instant>,
     noted: Option<Instant>,
     /// Since when a sink has stood still while it is waited for.
@@ -47,10 +55,10 @@ pub(crate) struct Sinks {
 }
 
 /// How a delivery behaves by configuration.
-pub(crate) fn settings(delivery: &crate::config::sinks::Delivery) -> Settings {
+pub(crate) fn settings(options: &crate::config::sinks::Delivery) -> Settings {
     let defaults = Settings::default();
-    let longest = Duration::from_secs(u64::from(delivery.retry_max_secs));
-    let max_records = usize::try_from(delivery.max_records).unwrap_or(usize::MAX);
+    let longest = Duration::from_secs(u64::from(options.retry_max_secs));
+    let max_records = usize::try_from(options.max_records).unwrap_or(usize::MAX);
     // A request may take ten minutes by configuration: nobody else may take the group meanwhile.
     Settings { max_records, retry: (defaults.retry.0, longest), lease: Duration::from_secs(900), ..defaults }
 }
@@ -66,6 +74,7 @@ impl Sinks {
         config: &Config,
         senders: Vec<build::Named>,
         key: &SealKey,
+        state: &State,
         parking: impl Fn() -> Box<dyn Parking>,
     ) -> Self {
         let notify = Notify::new();
@@ -79,7 +88,15 @@ impl Sinks {
             let place = Place { name, dir, consumer, notify, start };
             Some(Delivery::new(place, settings(options), sender, parking(), mark(key.clone())))
         });
+        let end = state.next(Store::Log);
+        let stalls = config.sinks.iter().map(|(name, sink)| {
+            let options = sink.delivery();
+            (name.clone(), options.waiting_alert_secs, Begin::of(&config.data_dir, name, end))
+        });
         Self {
+            stalls: Stalls::new(stalls, state, now()),
+            turns: Vec::new(),
+            end,
             dir: config.data_dir.clone(),
             ready: ready.collect(),
             notify,
@@ -106,13 +123,15 @@ impl Sinks {
     }
 
     /// Tells them what is durable.
-    pub(crate) fn committed(&self, state: &innertrail_logstore::State) {
+    pub(crate) fn committed(&mut self, state: &State) {
+        self.end = state.next(Store::Log);
         self.notify.committed(state);
     }
 
     /// Looks at the reports when it is time; gives what is to be told of them, and notes what changed for `status`.
     pub(crate) fn look(&mut self, at_once: bool) -> Vec<(String, Word)> {
         let recent = |at: Option<Instant>, every| at.is_some_and(|at| at.elapsed() < every);
+        self.turns.extend(self.stalls.leave(clock::now_us()));
         if self.running.is_empty() || (!at_once && recent(self.looked, LOOK_EVERY)) {
             return Vec::new();
         }
@@ -122,6 +141,7 @@ impl Sinks {
             let before = self.said.get(&report.name);
             let now = Said::of(&report, before, clock::now_us());
             let words = self.watch.look(&report.name, before, &now, Instant::now());
+            self.turns.extend(self.stalls.look(&report.name, &now, self.end, self::now()));
             told.extend(words.into_iter().map(|word| (report.name.clone(), word)));
             if before != Some(&now) {
                 changed = true;
@@ -139,6 +159,17 @@ impl Sinks {
         told
     }
 
+    /// What the journal is to be told since this was asked last, each with the checkpoint that belongs to it.
+    pub(crate) fn turns(&mut self) -> Vec<Turn> {
+        std::mem::take(&mut self.turns)
+    }
+
+    /// What was to be entered may be forgotten: what is durable counts.
+    pub(crate) fn again(&mut self, state: &State) {
+        self.turns.clear();
+        self.stalls.again(state);
+    }
+
     /// The reports as they were looked at last.
     pub(crate) fn said(&self) -> &BTreeMap<String, Said> {
         &self.said
@@ -153,7 +184,10 @@ impl Sinks {
                 self.stuck.remove(&report.name);
                 continue;
             }
-            let stands = matches!(report.state, State::Waiting { .. } | State::Held { .. } | State::Starting);
+            let stands = matches!(
+                report.state,
+                delivery::State::Waiting { .. } | delivery::State::Held { .. } | delivery::State::Starting
+            );
             if !stands {
                 self.stuck.remove(&report.name);
                 done = false;
@@ -179,7 +213,7 @@ impl Sinks {
     /// Sinks that ended by an error of their own.
     pub(crate) fn failed(&self) -> Vec<String> {
         let failed = |report: Report| match report.state {
-            State::Failed { why } => Some(format!("sink {} failed: {why}", report.name)),
+            delivery::State::Failed { why } => Some(format!("sink {} failed: {why}", report.name)),
             _ => None,
         };
         self.running.iter().filter_map(|running| failed(running.status().report())).collect()
@@ -199,6 +233,10 @@ impl Sinks {
     pub(crate) fn is_empty(&self) -> bool {
         self.running.is_empty() && self.ready.is_empty()
     }
+}
+
+fn now() -> Now {
+    Now { at: Instant::now(), us: clock::now_us() }
 }
 
 fn reached(report: &Report, end: u64) -> bool {

@@ -48,6 +48,18 @@ pub struct Said {
     /// Bytes of the bodies that were taken, as they went out, since then; `None` where the protocol's sender does not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_bytes: Option<u64>,
+    /// Encoded size of the records taken, before compression, without what frames a request.
+    #[serde(default)]
+    pub sent_event_bytes: u64,
+    /// The same of the records that were put into quarantine.
+    #[serde(default)]
+    pub parked_event_bytes: u64,
+    /// Failures since then, by kind. That a batch was halved is none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
+    /// Why the last record was put into quarantine: a receiver's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked_why: Option<String>,
     /// What had to be done again since then.
     pub retried: u64,
     /// Records put into quarantine since then.
@@ -87,6 +99,10 @@ impl Said {
             behind: report.behind,
             sent: report.sent,
             sent_bytes: report.sent_bytes,
+            sent_event_bytes: report.sent_event_bytes,
+            parked_event_bytes: report.parked_event_bytes,
+            errors: report.troubles.iter().map(|(trouble, count)| (trouble.name().to_owned(), count)).collect(),
+            parked_why: report.parked_why.clone(),
             retried: report.retried,
             parked: report.parked,
             missed: report.missed,

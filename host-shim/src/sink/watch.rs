@@ -25,6 +25,11 @@ pub enum Weight {
     Held,
     /// Requests fail.
     Failing,
+    /// So many records were not passed on, for good; the text says why.
+    Dropped {
+        /// How many.
+        count: u64,
+    },
 }
 
 /// Something to tell of one sink.
@@ -57,6 +62,11 @@ impl Watch {
         if before.map(|said| said.state.as_str()) != Some(now.state.as_str()) {
             words.push(Word { weight: weight(&now.state), text: format!("it is {}", now.told()) });
         }
+        words.extend(dropped(before, now));
+        // It is looked at now and then: between two looks a sink that waits in both may have delivered.
+        if before.is_some_and(|said| now.sent > said.sent) {
+            words.extend(self.delivers(name, now, at));
+        }
         match now.state.as_str() {
             "waiting" | "held" => words.extend(self.waits(name, now, at)),
             "running" | "caught_up" => words.extend(self.delivers(name, now, at)),
@@ -86,6 +96,18 @@ impl Watch {
             text: format!("it delivers again after {long}, {} records behind", now.behind),
         })
     }
+}
+
+/// What was given up since the last look.
+fn dropped(before: Option<&Said>, now: &Said) -> Vec<Word> {
+    let (parked, missed) = before.map_or((0, 0), |said| (said.parked, said.missed));
+    let refused = now.parked_why.as_deref().unwrap_or("the receiver refuses them for good");
+    let all = [
+        (now.parked.saturating_sub(parked), refused),
+        (now.missed.saturating_sub(missed), "retention dropped them before the sink had sent them"),
+    ];
+    let given_up = all.into_iter().filter(|(count, _)| *count > 0);
+    given_up.map(|(count, why)| Word { weight: Weight::Dropped { count }, text: terminal_safe(why) }).collect()
 }
 
 fn weight(state: &str) -> Weight {
@@ -135,6 +157,42 @@ mod tests {
         61 Detail it is running since 1970-01-01T00:00:00Z
         61 Good it delivers again after 1 h 1 min, 7 records behind
         ");
+    }
+
+    /// The story: the log said "it has delivered nothing for 1 min" of a sink that had delivered 270 records 17 s before. It was
+    /// waiting at each look, for another failure each time, and what it delivered in between was not seen.
+    #[test]
+    fn what_was_delivered_between_two_looks_ends_a_wait() {
+        let (mut watch, begun, mut before) = (Watch::default(), Instant::now(), None);
+        let mut told = Vec::new();
+        for half in 0..2 * 180 {
+            // A batch gets through every 43 s.
+            let now = Said { sent: half / 86 * 270, ..said("waiting", 300) };
+            let words = watch.look("agent", before.as_ref(), &now, begun + Duration::from_millis(500 * half));
+            told.extend(words.into_iter().map(|word| word.text));
+            before = Some(now);
+        }
+        assert_eq!(told.len(), 1, "{told:?}");
+        // One that had waited for long is told to deliver again, though it waits at both looks.
+        let at = |second: u64| begun + Duration::from_secs(180 + second);
+        assert!(watch.look("agent", before.as_ref(), before.as_ref().unwrap(), at(60))[0].text.contains("nothing for"));
+        let now = Said { sent: 9_000, ..said("waiting", 30) };
+        let words = watch.look("agent", before.as_ref(), &now, at(61));
+        assert_eq!(words.len(), 1, "{words:?}");
+        assert!(words[0].weight == Weight::Good && words[0].text.contains("delivers again"), "{words:?}");
+    }
+
+    /// The story: five records were put into quarantine, and the log had no line about it.
+    #[test]
+    fn what_is_given_up_is_told_with_its_number_and_why() {
+        let mut watch = Watch::default();
+        let before = said("running", 9);
+        let now = Said { parked: 5, missed: 2, parked_why: Some("400\u{1b}".to_owned()), ..said("running", 2) };
+        let words = watch.look("agent", Some(&before), &now, Instant::now());
+        let counts: Vec<Weight> = words.iter().map(|word| word.weight).collect();
+        assert_eq!(counts, [5, 2].map(|count| Weight::Dropped { count }));
+        assert_eq!(words[0].text, "400\\u{1b}");
+        assert!(watch.look("agent", Some(&now), &now, Instant::now()).is_empty(), "once");
     }
 
     #[test]

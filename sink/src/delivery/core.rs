@@ -104,6 +104,11 @@ impl Core {
         self.counts
     }
 
+    /// Encoded size of the first `count` records.
+    pub(super) fn front_bytes(&self, count: usize) -> u64 {
+        self.sizes.iter().take(count).map(|size| *size as u64).sum()
+    }
+
     /// What to do now.
     pub(super) fn next(&self, now: Now) -> Step {
         if now.since < self.not_before {

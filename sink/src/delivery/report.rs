@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::trouble::Troubles;
+
 /// What a sink is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum State {
@@ -51,6 +53,14 @@ pub struct Report {
     pub sent: u64,
     /// Bytes of the bodies with these records, as they went out; `None` where the sender does not know them.
     pub sent_bytes: Option<u64>,
+    /// Encoded size of these records, before compression and without what frames a request.
+    pub sent_event_bytes: u64,
+    /// The same of the records that were parked.
+    pub parked_event_bytes: u64,
+    /// Why the last record was parked: a receiver's words.
+    pub parked_why: Option<String>,
+    /// Failures by their kind, since the start. That a batch was halved is none.
+    pub troubles: Troubles,
     /// Requests, reads and parkings that had to be done again, since the start.
     pub retried: u64,
     /// Records that the receiver will never take, handed to the host, since the start.

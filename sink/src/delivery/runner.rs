@@ -17,6 +17,7 @@ use super::report::State;
 use super::stretch::{Ended, Stretch};
 use super::{DeliveryError, Limits, Mark, Parking, Place, Settings, Status};
 use crate::sender::Sender;
+use crate::trouble::Troubles;
 
 /// The longest wait between two looks at whether to stop.
 pub(super) const SLICE: Duration = Duration::from_millis(200);
@@ -32,6 +33,8 @@ pub struct Delivery {
     pub(super) counts: Counts,
     /// Bytes of the bodies that were taken.
     pub(super) bytes: u64,
+    /// Failures so far.
+    pub(super) troubles: Troubles,
 }
 
 /// A sink that runs on a thread of its own.
@@ -84,7 +87,17 @@ impl Delivery {
     ) -> Self {
         let status = Status::default();
         status.change(|report| report.name.clone_from(&place.name));
-        Self { place, settings, sender, parking, mark, status, counts: Counts::default(), bytes: 0 }
+        Self {
+            place,
+            settings,
+            sender,
+            parking,
+            mark,
+            status,
+            counts: Counts::default(),
+            bytes: 0,
+            troubles: Troubles::default(),
+        }
     }
 
     /// Its report, to be read while it runs.

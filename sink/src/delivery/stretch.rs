@@ -16,6 +16,8 @@ use super::report::State;
 use super::runner::{Delivery, SLICE, now_us};
 use super::{DeliveryError, NotParked, memory};
 use crate::record::{Batch, Record};
+use crate::sender::Refused;
+use crate::trouble::Trouble;
 
 /// Records after which a rest is worth giving memory back.
 const BACKLOG: u64 = 4_096;
@@ -65,7 +67,7 @@ impl Stretch<'_> {
                 Err(error) if done => return Err(self.delivery.failed(error)),
                 Err(error) => {
                     self.unstored = true;
-                    self.core.failed(format!("the position could not be stored: {error}"), self.now());
+                    self.failed(Trouble::Writer, format!("the position could not be stored: {error}"));
                 }
                 Ok(()) => {}
             }
@@ -127,7 +129,9 @@ impl Stretch<'_> {
             }
             // What was read before goes first.
             Found::Failed(_) if self.core.end() > self.core.at() => self.core.filled([], false),
-            Found::Failed(error) => self.core.failed(format!("the Logstore could not be read: {error}"), self.now()),
+            Found::Failed(error) => {
+                self.failed(Trouble::Reader, format!("the Logstore could not be read: {error}"));
+            }
         }
     }
 
@@ -172,7 +176,7 @@ impl Stretch<'_> {
                 self.core.skipped_to(to);
                 self.delivery.status.change(|report| report.missed += to - from);
             }
-            Err(NotParked(why)) => self.core.failed(format!("a gap could not be noted: {why}"), self.now()),
+            Err(NotParked(why)) => self.failed(Trouble::Writer, format!("a gap could not be noted: {why}")),
         }
     }
 
@@ -185,9 +189,17 @@ impl Stretch<'_> {
             Ok(()) => {
                 self.from += count;
                 self.delivery.bytes += self.delivery.sender.body_bytes().unwrap_or(0);
+                let bytes = self.core.front_bytes(count);
+                self.delivery.status.change(|report| report.sent_event_bytes += bytes);
                 self.core.taken(count, now);
             }
-            Err(refused) => self.core.refused(count, refused, now),
+            Err(refused) => {
+                // A batch of which a record is refused is halved: the failure is that of the record, once it stands alone.
+                if count == 1 || !matches!(refused, Refused::Never { .. }) {
+                    self.delivery.troubles.met(self.delivery.sender.trouble());
+                }
+                self.core.refused(count, refused, now);
+            }
         }
     }
 
@@ -196,6 +208,11 @@ impl Stretch<'_> {
         match self.delivery.parking.park(&self.delivery.place.name, record, why) {
             Ok(()) => {
                 self.from += 1;
+                let bytes = self.core.front_bytes(1);
+                self.delivery.status.change(|report| {
+                    report.parked_event_bytes += bytes;
+                    report.parked_why = Some(why.to_owned());
+                });
                 self.core.parked();
                 if let Some(held) = self.held.as_deref_mut() {
                     // If this fails, the next round of the loop says so, and tries again.
@@ -204,9 +221,14 @@ impl Stretch<'_> {
             }
             Err(NotParked(why)) => {
                 let why = format!("record {} could not be parked: {why}", record.row.seq);
-                self.core.failed(why, self.now());
+                self.failed(Trouble::Writer, why);
             }
         }
+    }
+
+    fn failed(&mut self, trouble: Trouble, why: String) {
+        self.delivery.troubles.met(trouble);
+        self.core.failed(why, self.now());
     }
 
     fn show(&mut self) {
@@ -214,6 +236,7 @@ impl Stretch<'_> {
         let (at, counts, state) = (self.core.at(), self.core.counts(), self.core.state().clone());
         let behind = self.end.saturating_sub(at);
         let bytes = self.delivery.sender.body_bytes().map(|_| self.delivery.bytes);
+        let troubles = self.delivery.troubles;
         self.delivery.status.change(|report| {
             report.position = at;
             report.behind = behind;
@@ -221,6 +244,7 @@ impl Stretch<'_> {
             report.sent = counts.sent;
             report.sent_bytes = bytes;
             report.retried = counts.retried;
+            report.troubles = troubles;
             report.parked = counts.parked;
             report.last_answer_us = counts.last_answer_us;
         });

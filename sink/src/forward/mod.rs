@@ -21,6 +21,7 @@ pub use self::tls::TlsConfig;
 use crate::record::Batch;
 use crate::reference::{Reference, ReferenceError};
 use crate::sender::{Refused, Sender};
+use crate::trouble::{self, Trouble};
 
 /// Bytes of a message that are no entry: tag, options, lengths.
 const FRAME: usize = 1_024;
@@ -112,6 +113,8 @@ pub struct Forward {
     connection: Option<Connection>,
     /// Bytes of the last message.
     sent: u64,
+    /// Whether there was no connection for it.
+    unconnected: bool,
 }
 
 impl fmt::Debug for Forward {
@@ -144,7 +147,7 @@ impl Forward {
             auth.user.as_ref().map(|(_, password)| password.read()).transpose()?;
         }
         let tls = config.tls.as_ref().map(|tls| Tls::new(tls, &config.address)).transpose()?;
-        Ok(Self { config, tls, connection: None, sent: 0 })
+        Ok(Self { config, tls, connection: None, sent: 0, unconnected: false })
     }
 
     /// The connection that is there, if the receiver has neither closed it nor said anything unasked; else a new one.
@@ -162,7 +165,9 @@ impl Forward {
     }
 
     fn exchange(&mut self, message: &[u8], chunk: &str) -> Result<(), String> {
+        self.unconnected = true;
         let mut connection = self.connection()?;
+        self.unconnected = false;
         connection.write(message)?;
         let answered = connection.read::<message::Ack>()?.0;
         if answered != chunk {
@@ -185,6 +190,7 @@ impl Sender for Forward {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
         // Set once the message is known to be longer than the receiver takes.
         let mut beyond = None;
+        self.unconnected = false;
         let mut send = || {
             let chunk = chunk()?;
             let (message, len) = message::packed(batch, &self.config.tag, &chunk, self.config.gzip)?;
@@ -216,5 +222,9 @@ impl Sender for Forward {
 
     fn body_bytes(&self) -> Option<u64> {
         Some(self.sent)
+    }
+
+    fn trouble(&self) -> Trouble {
+        trouble::of_request(self.unconnected)
     }
 }

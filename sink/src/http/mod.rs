@@ -18,6 +18,7 @@ use crate::exchange;
 use crate::record::Batch;
 pub use crate::reference::Header;
 use crate::sender::{Refused, Sender};
+use crate::trouble::{self, Trouble};
 
 /// Most bytes of an answer that are read, to keep the connection and to say what was wrong.
 const ANSWER: u64 = 64 << 10;
@@ -100,6 +101,8 @@ pub struct Http {
     encoder: Encoder,
     /// Bytes of the last body.
     sent: u64,
+    /// Whether there was no connection for it.
+    unconnected: bool,
 }
 
 impl Http {
@@ -117,7 +120,7 @@ impl Http {
         let agent = exchange::client(secure, config.ca_file.as_deref(), config.connect_timeout, config.timeout)
             .map_err(HttpError::Authorities)?;
         let encoder = Encoder::new(config.encoding);
-        Ok(Self { config, shown, agent, headers, encoder, sent: 0 })
+        Ok(Self { config, shown, agent, headers, encoder, sent: 0, unconnected: false })
     }
 
     fn body(&self, batch: &Batch<'_>) -> Result<Vec<u8>, Refused> {
@@ -145,7 +148,7 @@ impl Http {
         packed.map_err(|e| Refused::Later { why: format!("gzip: {e}"), after: None })
     }
 
-    fn post(&self, body: &[u8]) -> Result<(), Refused> {
+    fn post(&mut self, body: &[u8]) -> Result<(), Refused> {
         let kind = if self.config.body == Body::Array { "application/json" } else { "application/x-ndjson" };
         let mut request = self.agent.post(&self.config.url).header("content-type", kind);
         if self.config.gzip {
@@ -165,6 +168,7 @@ impl Http {
                 answer::judge(&self.shown, parts.status.as_u16(), &parts.headers, &text)
             }
             Err(error) => {
+                self.unconnected = exchange::is_unconnected(&error);
                 Err(Refused::Later { why: format!("{}: {}", self.shown, exchange::name(&error)), after: None })
             }
         }
@@ -174,7 +178,7 @@ impl Http {
 impl Sender for Http {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
         let body = self.body(batch)?;
-        self.sent = body.len() as u64;
+        (self.sent, self.unconnected) = (body.len() as u64, false);
         let answer = self.post(&body);
         if answer.as_ref().is_err_and(answer::is_about_keys)
             && let Ok(fresh) = header::read_all(&self.config.headers)
@@ -194,5 +198,9 @@ impl Sender for Http {
 
     fn body_bytes(&self) -> Option<u64> {
         Some(self.sent)
+    }
+
+    fn trouble(&self) -> Trouble {
+        trouble::of_request(self.unconnected)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ureq::http::{HeaderName, HeaderValue};
 
@@ -25,6 +26,8 @@ pub(super) struct Agent {
     shown: String,
     headers: Vec<Header>,
     values: Vec<(HeaderName, HeaderValue)>,
+    /// Whether there was no connection for the last request.
+    unconnected: AtomicBool,
 }
 
 impl fmt::Debug for Agent {
@@ -40,12 +43,17 @@ impl Agent {
         let secure = url.starts_with("https://");
         let agent = exchange::client(secure, config.ca_file.as_deref(), config.connect_timeout, config.timeout)
             .map_err(OtlpError::Authorities)?;
-        Ok(Self { agent, url, shown, headers: config.headers.clone(), values })
+        Ok(Self { agent, url, shown, headers: config.headers.clone(), values, unconnected: AtomicBool::new(false) })
     }
 
     /// Scheme, host and port: what messages name.
     pub(super) fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Whether there was no connection for the last request.
+    pub(super) fn was_unconnected(&self) -> bool {
+        self.unconnected.load(Ordering::Relaxed)
     }
 
     /// Reads the headers' values again; those that cannot be read stay.
@@ -68,7 +76,9 @@ impl Agent {
         for (name, value) in &self.values {
             request = request.header(name, value);
         }
-        let response = request.send(body).map_err(|e| self.later(&e))?;
+        let response = request.send(body);
+        self.unconnected.store(response.as_ref().is_err_and(exchange::is_unconnected), Ordering::Relaxed);
+        let response = response.map_err(|e| self.later(&e))?;
         let (parts, body) = response.into_parts();
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: bounded(body) })
     }

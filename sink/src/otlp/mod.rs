@@ -26,6 +26,7 @@ use crate::record::Batch;
 pub use crate::reference::Header;
 use crate::reference::ReferenceError;
 use crate::sender::{Refused, Sender};
+use crate::trouble::{self, Trouble};
 
 /// Bytes of a request that are no record: resource, scope, lengths.
 const FRAME: usize = 1_024;
@@ -207,5 +208,9 @@ impl Sender for Otlp {
 
     fn body_bytes(&self) -> Option<u64> {
         Some(self.sent)
+    }
+
+    fn trouble(&self) -> Trouble {
+        trouble::of_request(self.agent.was_unconnected())
     }
 }

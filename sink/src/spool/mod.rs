@@ -17,6 +17,7 @@ use self::files::{Lock, Newest};
 use crate::encode::{Encoder, Encoding};
 use crate::record::Batch;
 use crate::sender::{Refused, Sender};
+use crate::trouble::Trouble;
 
 /// Bytes written at a time.
 const MAX_LINES: usize = 4 << 20;
@@ -198,6 +199,10 @@ impl Sender for Spool {
 
     fn body_bytes(&self) -> Option<u64> {
         Some(self.sent)
+    }
+
+    fn trouble(&self) -> Trouble {
+        Trouble::Writer
     }
 }
 

@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 
 use super::about_the_receiver;
 use crate::sender::Refused;
+use crate::trouble;
 
 /// Characters of the receiver's message that are repeated.
 const MESSAGE: usize = 200;
@@ -34,6 +35,12 @@ pub(super) fn judge(address: &str, status: &Status) -> Refused {
         code if about_the_receiver(code) => later(pushback(status)),
         _ => Refused::Never { why },
     }
+}
+
+/// Whether the system says that there is no way to the receiver.
+pub(super) fn is_unconnected(status: &Status) -> bool {
+    let said = |e: &(dyn Error + 'static)| e.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    chain(status).filter_map(said).any(trouble::is_unconnected)
 }
 
 /// Whether the receiver ended this one request, and not the connection.

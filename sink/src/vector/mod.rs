@@ -25,6 +25,7 @@ use self::wire::Raw;
 use self::written::Writer;
 use crate::record::Batch;
 use crate::sender::{Prepare, Refused, Sender};
+use crate::trouble::{self, Trouble};
 
 /// The longest message a `vector` source takes by default, bytes, decompressed.
 pub const MAX_MESSAGE: usize = 100 << 20;
@@ -106,6 +107,8 @@ pub struct Link {
     address: String,
     deadline: Duration,
     client: Grpc<Channel>,
+    /// Whether there was no connection for the last call.
+    unconnected: bool,
 }
 
 impl Link {
@@ -134,7 +137,7 @@ impl Link {
             Compression::Gzip => Grpc::new(channel).send_compressed(CompressionEncoding::Gzip),
             Compression::Zstd => Grpc::new(channel).send_compressed(CompressionEncoding::Zstd),
         };
-        Ok(Self { address: config.address.clone(), deadline: config.deadline, client })
+        Ok(Self { address: config.address.clone(), deadline: config.deadline, client, unconnected: false })
     }
 
     /// Sends an encoded `PushEventsRequest`, whose events are known to be what Vector can decode.
@@ -146,7 +149,7 @@ impl Link {
     }
 
     async fn call(&mut self, path: &'static str, message: Vec<Bytes>) -> Result<Bytes, Refused> {
-        let Self { address, deadline, client } = self;
+        let Self { address, deadline, client, unconnected } = self;
         let size = message.iter().map(Bytes::len).sum();
         let call = async {
             let ready = client.ready().await;
@@ -154,7 +157,9 @@ impl Link {
             let path = PathAndQuery::from_static(path);
             client.unary(tonic::Request::new(message), path, Raw { size }).await
         };
-        match tokio::time::timeout(*deadline, call).await {
+        let answer = tokio::time::timeout(*deadline, call).await;
+        *unconnected = matches!(&answer, Ok(Err(status)) if answer::is_unconnected(status));
+        match answer {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(answer::judge(address, &status)),
             Err(_) => Err(Refused::Later { why: format!("{address}: no answer within {deadline:?}"), after: None }),
@@ -228,6 +233,10 @@ impl Sender for Vector {
 
     fn max_request_bytes(&self) -> usize {
         self.config.max_request_bytes.min(MAX_MESSAGE)
+    }
+
+    fn trouble(&self) -> Trouble {
+        trouble::of_request(self.link.unconnected)
     }
 
     fn body_bytes(&self) -> Option<u64> {

@@ -18,6 +18,7 @@ mod programs;
 mod receivers;
 mod schemas;
 mod support;
+mod troubles;
 mod vector;
 
 use innertrail_test_agents::{contract, double, forward_double, http_double, otlp_double, proxy};

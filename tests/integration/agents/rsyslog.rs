@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::real::{
-    Agent, KILLS, Running, Tally, backlog, behind_a_piece, block, gate_config, ids, is_refused, kept, port, send,
-    wait_for,
+    Agent, KILLS, Running, Start, Tally, backlog, behind_a_piece, block, gate_config, ids, is_refused, kept, port,
+    send, wait_for,
 };
 use crate::harness::{event, status};
 
@@ -141,7 +141,7 @@ fn a_backlog_of_the_spool_survives_kills() {
     let Some(agent) = Agent::find("INNERTRAIL_RSYSLOGD", "rsyslogd", "a backlog of the spool") else { return };
     let dir = tempfile::tempdir().unwrap();
     let (block, port) = (block("rsyslog", "spool", dir.path()), port());
-    let tally = backlog("rsyslog", dir.path(), &|| start(&agent, dir.path(), &block, port));
+    let tally = backlog("rsyslog", dir.path(), Start::Parts, &|| start(&agent, dir.path(), &block, port));
     assert_eq!(tally.lost, Vec::<usize>::new(), "{}", read(dir.path(), "internal.log"));
 }
 

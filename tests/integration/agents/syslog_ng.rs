@@ -10,8 +10,8 @@ use innertrail_logstore::Store;
 use innertrail_logstore::consumer::{GroupOptions, Groups};
 
 use super::real::{
-    Agent, KILLS, Running, Tally, backlog, behind_a_piece, block, gate_config, ids, is_refused, kept, port, send,
-    wait_for,
+    Agent, KILLS, Running, Start, Tally, backlog, behind_a_piece, block, gate_config, ids, is_refused, kept, port,
+    send, wait_for,
 };
 use crate::harness::{config, event, run};
 
@@ -167,7 +167,7 @@ fn a_backlog_of_the_spool_survives_kills() {
     let Some(agent) = find("a backlog of the spool") else { return };
     let dir = tempfile::tempdir().unwrap();
     let block = block("syslog-ng", "spool", dir.path());
-    let tally = backlog("syslog-ng", dir.path(), &|| start(&agent, dir.path(), &block, false).unwrap());
+    let tally = backlog("syslog-ng", dir.path(), Start::Parts, &|| start(&agent, dir.path(), &block, false).unwrap());
     // The story: two runs lost one line of 60,000 each, two waited in vain for all of them, one lost none. They were all there:
     // each stood behind what a kill had torn off another (see `behind_a_piece`). syslog-ng notes its place after a write.
     assert_eq!(tally.lost, Vec::<usize>::new());

@@ -246,6 +246,14 @@ fn sealed_events_and_ordinary_logs_pass_and_forged_ones_do_not() {
         let line = format!("component_{family}_events_total{{{labels}}} {value}\n");
         assert!(metrics.contains(&line), "{line} is not in {metrics}");
     }
+    // The rooms saw twenty records of the source, and nothing of this.
+    let rooms = "component_id=\"rooms\",component_kind=\"transform\",component_type=\"innertrail\"";
+    for (family, more, value) in
+        [("received", "", 20), ("sent", ",output=\"dedicated\"", 20), ("sent", ",output=\"quarantine\"", 0)]
+    {
+        let line = format!("component_{family}_events_total{{{rooms}{more}}} {value}\n");
+        assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    }
     stop(running);
 
     let told = status(&gate.data());
@@ -267,6 +275,17 @@ fn sealed_events_and_ordinary_logs_pass_and_forged_ones_do_not() {
     }
     let (out, _) = run(&["status", "--data-dir", gate.data().to_str().unwrap()], 0);
     assert!(out.contains("gate vector") && out.contains("9 delivered, 10 refused"), "{out}");
+    // The story: refusals were in the journal, and the log had no line about them.
+    let log = gate.told();
+    let lines = log.lines().filter(|line| line.contains("transform gate_vector: ") && line.contains("Events dropped "));
+    let counts = lines.map(|line| {
+        assert!(
+            line.starts_with("warning: ") && line.ends_with(" intentional=true reason=\"write_protected\""),
+            "{line}"
+        );
+        line.split("count=").nth(1).unwrap().split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    assert_eq!(counts.sum::<u64>(), 10, "also what was held back: {log}");
 }
 
 /// What the sinks of a run send is what the gate of the same trail knows: every field agrees with its raw event.

@@ -9,3 +9,4 @@ mod outage;
 mod real;
 mod replay;
 mod scene;
+mod waiting;

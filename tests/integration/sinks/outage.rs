@@ -47,6 +47,8 @@ fn an_agent_that_is_away_is_waited_for_and_said_to_be() {
     assert_eq!((&second["position"], &second["since_us"]), (&first["position"], &first["since_us"]), "{second}");
     assert_eq!(second["position"], 0);
     assert_eq!(second["parked"], 0);
+    let errors = second["errors"].as_object().unwrap();
+    assert_eq!(errors.keys().collect::<Vec<_>>(), ["connection_failed"], "nobody listened: {second}");
     assert!(scene.told().contains("agent"), "nobody is told: {told}");
     let agent = scene.double("http", port);
     scene.wait_for("all of it", || ledger::read(&scene.ledger()).len() >= 600);
@@ -102,7 +104,14 @@ fn a_batch_that_is_refused_is_halved_until_the_culprit_stands_alone() {
     assert!(journal(&scene).contains("undeliverable"), "{}", journal(&scene));
     // Twenty records halved once: 20, 10, 5, 3, 2, 1.
     assert!(*refused.lock().unwrap() <= 6, "{} requests for one culprit", refused.lock().unwrap());
-    assert_eq!(status(&scene.data())["sinks"]["agent"]["parked"], 1);
+    let told = status(&scene.data())["sinks"]["agent"].clone();
+    assert_eq!(told["parked"], 1);
+    // Neither is silent, and that a batch was halved is no failure.
+    let log = scene.told();
+    let line = log.lines().find(|line| line.contains("Events dropped")).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.starts_with("error: sink agent: Events dropped count=1 intentional=false reason="), "{line}");
+    assert!(line.contains("400"), "{line}");
+    assert_eq!(told["errors"], serde_json::json!({ "request_failed": 1 }), "{told:#}");
 }
 
 /// LoongCollector takes 64 KiB: what is longer goes alone, and whole, or lies in quarantine, whole.

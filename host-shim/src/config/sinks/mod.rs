@@ -50,6 +50,11 @@ pub struct Delivery {
     /// Longest pause before a request is tried again, in seconds. It is tried again for ever.
     #[schemars(range(min = 1, max = 3_600))]
     pub retry_max_secs: u32,
+
+    /// When records wait and none was delivered for so many seconds, the journal says so (`sink_waiting`), and again when the
+    /// sink goes on (`sink_resumed`); the rule `innertrail-sink-waiting` makes an alert of it. 0: never.
+    #[schemars(range(min = 0, max = 86_400))]
+    pub waiting_alert_secs: u32,
 }
 
 /// Where a sink without a position begins.
@@ -142,6 +147,6 @@ impl Sink {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { from: Beginning::default(), max_records: 1000, retry_max_secs: 60 }
+        Self { from: Beginning::default(), max_records: 1000, retry_max_secs: 60, waiting_alert_secs: 300 }
     }
 }

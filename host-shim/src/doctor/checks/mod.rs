@@ -12,6 +12,7 @@ mod reach;
 mod retention;
 mod rules;
 mod signature;
+mod sinks;
 mod trail;
 
 use super::Finding;
@@ -21,7 +22,7 @@ use super::evidence::Evidence;
 type Check = fn(&Evidence) -> Vec<Finding>;
 
 /// All of them, in the order in which one thing builds on another.
-pub(super) const ALL: [(&str, Check); 13] = [
+pub(super) const ALL: [(&str, Check); 14] = [
     ("reach", reach::look),
     ("clock", clock::look),
     ("credentials", credentials::look),
@@ -31,6 +32,7 @@ pub(super) const ALL: [(&str, Check); 13] = [
     ("deletion", deletion::look),
     ("lag", lag::look),
     ("trail", trail::look),
+    ("sinks", sinks::look),
     ("data_dir", data_dir::look),
     ("disk", disk::look),
     ("retention", retention::look),
