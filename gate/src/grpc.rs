@@ -63,6 +63,7 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Later { why, after } => Self { after, ..Self::unavailable(&why) },
+            Refused::Closed { why } => Self::unavailable(&why),
             Refused::Never { why } => Self::of(15, &why),
             Refused::Unclear { why } => Self::of(13, &why),
         }

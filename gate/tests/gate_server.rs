@@ -107,6 +107,7 @@ fn the_answer_is_the_receivers() {
         match stage.push(request(&["one"]), Compression::None) {
             Ok(()) => "ok",
             Err(Refused::Later { .. }) => "later",
+            Err(Refused::Closed { .. }) => "closed",
             Err(Refused::Never { .. }) => "never",
             Err(Refused::Unclear { .. }) => "unclear",
         }

@@ -2,7 +2,7 @@
 //! rustls, and what its errors say.
 //! It must never follow a redirect, ask for a compressed answer, or end without authorities where TLS is asked for.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::Uri;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
+use crate::sender::Refused;
 use crate::trouble;
 
 /// The longest file of authorities, bytes.
@@ -97,6 +98,53 @@ pub(crate) fn is_unconnected(error: &ureq::Error) -> bool {
         ureq::Error::Timeout(what) => matches!(what, ureq::Timeout::Resolve | ureq::Timeout::Connect),
         ureq::Error::Io(error) => trouble::is_unconnected(error.kind()),
         _ => false,
+    }
+}
+
+/// An exchange that came to no answer.
+pub(crate) struct Failed {
+    /// What to do about it.
+    pub(crate) refused: Refused,
+    /// Whether the receiver may have seen something of the request.
+    pub(crate) reached: bool,
+}
+
+impl From<Failed> for Refused {
+    fn from(failed: Failed) -> Self {
+        failed.refused
+    }
+}
+
+/// What came of it. A connection that was there and was closed is told apart from one that never was.
+pub(crate) fn failed(shown: &str, error: &ureq::Error) -> Failed {
+    use ureq::{Error, Timeout};
+    let why = format!("{shown}: {}", name(error));
+    match error {
+        Error::Io(e) if is_closed(e.kind()) => Failed { refused: Refused::Closed { why }, reached: true },
+        other => {
+            let waited = matches!(other, Error::Timeout(at) if !matches!(at, Timeout::Resolve | Timeout::Connect));
+            Failed { refused: Refused::Later { why, after: None }, reached: waited }
+        }
+    }
+}
+
+/// Whether an established connection ended by the other side's doing.
+pub(crate) fn is_closed(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+/// What to make of a failed exchange, given the body's length before compression and the receiver's limit.
+///
+/// A receiver that refuses a body for its length may close the connection before its answer can be read. So a failure says
+/// little about the network when the one record of a batch is longer than the limit, but where nobody was reached.
+pub(crate) fn beyond(limit: usize, len: usize, failed: Failed) -> Refused {
+    match failed.refused {
+        Refused::Later { why, .. } | Refused::Closed { why } if len > limit && failed.reached => Refused::Unclear {
+            why: format!("{why}; the body has {len} bytes, more than the {limit} that the receiver takes"),
+        },
+        Refused::Closed { why } => Refused::Closed { why: format!("{why}; the body has {len} bytes") },
+        other => other,
     }
 }
 

@@ -60,6 +60,7 @@ mod tests {
         for status in 300..=599 {
             let kind = match by_status("h", status, &HeaderMap::new(), "", SystemTime::UNIX_EPOCH) {
                 Refused::Later { .. } => "later",
+                Refused::Closed { .. } => "closed",
                 Refused::Never { .. } => "never",
                 Refused::Unclear { .. } => "unclear",
             };

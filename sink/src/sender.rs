@@ -54,6 +54,13 @@ pub enum Refused {
         /// When the receiver wants to be asked again.
         after: Option<Duration>,
     },
+    /// The receiver accepted a connection and closed it without an answer. It may be in trouble, or the request longer than
+    /// it takes: a batch is tried in halves after a while, and a record alone like [`Refused::Later`], for ever.
+    #[error("{why}")]
+    Closed {
+        /// What happened, where.
+        why: String,
+    },
     /// It will never work with these records: smaller batches find the culprit.
     #[error("{why}")]
     Never {

@@ -106,7 +106,7 @@ impl Answer {
         match passed.meaning {
             Ok(()) | Err(Refused::Never { .. }) => as_it_came(passed.body),
             Err(Refused::Later { .. }) if matches!(passed.status, 429 | 502 | 503 | 504) => as_it_came(passed.body),
-            Err(Refused::Later { why, .. }) => Self::later(&why),
+            Err(Refused::Later { why, .. } | Refused::Closed { why }) => Self::later(&why),
             Err(Refused::Unclear { why }) if status.is_success() => Self::refusal(StatusCode::BAD_GATEWAY, &why, None),
             Err(Refused::Unclear { .. }) => as_it_came(passed.body),
         }

@@ -159,6 +159,9 @@ pub enum Command {
     ///
     /// The sink's own position stays where it is, and a run may go on meanwhile. What the receiver refuses for good is
     /// named at the end, and the exit code is 1. With --set-position nothing is sent: the sink itself goes on there.
+    ///
+    /// To a `spool` sink the records are written into files of their own, `<prefix>-replay-<number>.ndjson` in the same folder, where an
+    /// agent that reads `*.ndjson` finds them. No run deletes those, whatever `keep_hours` says.
     Replay(ReplayArgs),
     /// Show a Logstore in a browser, beside a run or without one
     ///

@@ -20,6 +20,7 @@ use serde_json::json;
 use super::args::{Format, ReplayArgs, Where};
 use super::{Failure, Log, Outcome, draws_progress, json_safe, run};
 use crate::clock::now_us;
+use crate::config::sinks::SpoolSink;
 use crate::config::{Config, Sink};
 use crate::exit;
 use crate::seal_mark::SealKey;
@@ -72,9 +73,17 @@ fn ended(error: DeliveryError) -> Failure {
     }
 }
 
+/// The sink as a replay has it. A run holds the files of its spool, so a replay writes its own beside them.
+fn beside(options: &Sink) -> Sink {
+    match options {
+        Sink::Spool(spool) => Sink::Spool(SpoolSink { prefix: format!("{}-replay", spool.prefix), ..spool.clone() }),
+        other => other.clone(),
+    }
+}
+
 fn again(args: &ReplayArgs, log: &Log, config: &Config, options: &Sink, (from, to): (u64, Option<u64>)) -> Outcome {
     let name = args.sink.clone();
-    let sender = build::one(&name, options)?;
+    let sender = build::one(&name, &beside(options))?;
     let key = SealKey::open(&config.data_dir).map_err(|e| Failure::Usage(e.into()))?;
     let place = Place {
         name: name.clone(),

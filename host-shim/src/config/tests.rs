@@ -128,7 +128,8 @@ sinks:
     type: otlp
     endpoint: http://127.0.0.1:4318
     encoding: json
-    profile: rotel
+    profile: fluent_bit
+    max_request_bytes: 65536
     gzip: false
     headers: [{ name: authorization, prefix: "Bearer ", value: { type: environment, variable: TOKEN } }]
     ca_file: ./ca.pem
@@ -136,6 +137,7 @@ sinks:
     type: forward
     address: 127.0.0.1:24224
     tag: audit
+    max_request_bytes: 1048576
     gzip: true
     tls: { enabled: true, ca_file: ./ca.pem, server_name: inside.example }
     auth: { shared_key: { type: file, path: ./key }, user: u, password: { type: environment, variable: WORD }, hostname: here }
@@ -145,7 +147,15 @@ sinks:
     encoding: ocsf
     body: array
     max_request_bytes: 65536
-  files: { type: spool, dir: ./spool, prefix: audit, encoding: ecs, rotate_bytes: 1048576, keep_hours: 48 }
+  files:
+    type: spool
+    dir: ./spool
+    prefix: audit
+    encoding: ecs
+    rotate_bytes: 1048576
+    keep_hours: 48
+    group: vector
+    mode: "0644"
   out: { type: stdout, encoding: ocsf }
 metrics: { listen: "[::1]:9598" }
 api:
@@ -387,6 +397,10 @@ fn sinks_are_checked() {
         "a: {type: spool, dir: d}\n  b: {type: spool, dir: d}",
         "a: {type: spool, dir: ./innertrail-data/x}",
         "a: {type: spool, dir: d, delivery: {max_records: 0, from: middle}}",
+        "a: {type: spool, dir: d, mode: '0666', group: 'a b'}",
+        "a: {type: spool, dir: d, mode: 0640}",
+        "a: {type: otlp, endpoint: 'http://x', profile: fluentbit, max_request_bytes: 1}",
+        "a: {type: forward, address: 'x:1', max_request_bytes: 200000000}",
     ]
     .iter()
     .map(|text| format!("--- {}\n{}", text.replace("\n  ", "\n    "), told(&format!("sinks:\n  {text}"))))

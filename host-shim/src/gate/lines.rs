@@ -3,12 +3,16 @@
 //! `omprog` is rsyslog's output: the gate keeps what it is given and says `OK` when it is durable. `mmexternal` is
 //! rsyslog's transform, and syslog-ng's Python parser speaks it too: the gate says where the message belongs, and what is
 //! refused is in quarantine before it says so. An answer never goes out early, and a message never without one.
+//!
+//! An answer of `mmexternal` bears the SHA-256 of the line that it is about, so whoever asks from several threads can see whether it
+//! is the answer to its own question.
 
 use std::io::{BufRead, Read, Write};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use sha2::{Digest, Sha256};
 
 use super::{Gate, GateError, MAX_FRAME, NAME, refused};
 use crate::accounting::push;
@@ -24,6 +28,7 @@ pub enum Dialect {
     /// rsyslog's `omprog` with `confirmMessages`: keeps every message, answers `OK` when it is durable
     Omprog,
     /// rsyslog's `mmexternal`, and syslog-ng's Python parser: answers where a message belongs, as a line of JSON
+    /// with the SHA-256 of the message
     Mmexternal,
 }
 
@@ -65,21 +70,24 @@ impl Gate {
             answer(output, "OK")?;
         }
         let mut tally = Tally::default();
-        while let Some(verdict) = self.message(dialect, input, &mut tally)? {
+        let mut hash = Sha256::new();
+        while let Some(verdict) = self.message(dialect, input, &mut hash, &mut tally)? {
+            let line = hash.finalize_reset();
             match dialect {
                 Dialect::Omprog => answer(output, "OK")?,
-                Dialect::Mmexternal => answer(output, &verdict.json())?,
+                Dialect::Mmexternal => answer(output, &verdict.json(&line))?,
             }
         }
         self.count(&mut tally)?;
         Ok(self.writer.close(clock::now_us())?)
     }
 
-    /// Reads and judges one line. One that is longer than [`MAX_FRAME`] is kept in pieces, and answered once.
+    /// Reads, hashes and judges one line. One that is longer than [`MAX_FRAME`] is kept in pieces, and answered once.
     fn message(
         &mut self,
         dialect: Dialect,
         input: &mut impl BufRead,
+        hash: &mut Sha256,
         tally: &mut Tally,
     ) -> Result<Option<Verdict>, GateError> {
         let mut line = Vec::new();
@@ -91,6 +99,9 @@ impl Gate {
                 return Ok(verdict);
             }
             let ends = line.last() == Some(&b'\n') || read < MAX_FRAME;
+            if dialect == Dialect::Mmexternal {
+                hash.update(line.strip_suffix(b"\n").unwrap_or(&line));
+            }
             verdict = Some(if ends && verdict.is_none() {
                 self.judge(dialect, &framed(&line), None, tally)?
             } else {
@@ -192,15 +203,17 @@ impl Verdict {
         entry.map_or(Self { route: Route::Quarantine, reason: None }, |e| Self { route: e.route, reason: e.reason })
     }
 
-    /// The answer that rsyslog merges into `$!`.
-    fn json(self) -> String {
+    /// The answer that rsyslog merges into `$!`: about the line of this SHA-256, its end not counted.
+    fn json(self, line: &[u8]) -> String {
         let route = match self.route {
             Route::Dedicated => "dedicated",
             Route::Passthrough => "passthrough",
             Route::Quarantine => "quarantine",
         };
         let reason = self.reason.map(|reason| format!(",\"reason\":\"{}\"", layout::reason(reason)));
-        format!("{{\"$!\":{{\"innertrail\":{{\"route\":\"{route}\"{}}}}}}}", reason.unwrap_or_default())
+        let line: String = line.iter().map(|b| format!("{b:02x}")).collect();
+        let reason = reason.unwrap_or_default();
+        format!("{{\"$!\":{{\"innertrail\":{{\"route\":\"{route}\"{reason},\"line\":\"{line}\"}}}}}}")
     }
 }
 
@@ -269,8 +282,9 @@ mod tests {
     #[test]
     fn the_answer_is_one_line_of_json() {
         let verdict = Verdict { route: Route::Quarantine, reason: Some(Reason::WriteProtected) };
-        assert_eq!(verdict.json(), r#"{"$!":{"innertrail":{"route":"quarantine","reason":"write_protected"}}}"#);
+        let told = r#"{"$!":{"innertrail":{"route":"quarantine","reason":"write_protected","line":"00ff"}}}"#;
+        assert_eq!(verdict.json(&[0, 255]), told);
         let verdict = Verdict { route: Route::Passthrough, reason: None };
-        assert_eq!(verdict.json(), r#"{"$!":{"innertrail":{"route":"passthrough"}}}"#);
+        assert_eq!(verdict.json(&[1]), r#"{"$!":{"innertrail":{"route":"passthrough","line":"01"}}}"#);
     }
 }

@@ -8,15 +8,15 @@ use innertrail_sink::encode::Encoding;
 use innertrail_sink::forward::{Auth, Forward, ForwardConfig, TlsConfig};
 use innertrail_sink::http::{Body, Http, HttpConfig};
 use innertrail_sink::otlp::{self, Otlp, OtlpConfig, Profile};
-use innertrail_sink::spool::{Spool, SpoolConfig};
+use innertrail_sink::spool::{Readers, Spool, SpoolConfig};
 use innertrail_sink::stdout::Stream;
 use innertrail_sink::vector::{Compression, Tls, Vector, VectorConfig};
 use innertrail_sink::{Header, Reference, Sender};
 
 use crate::config::Config;
 use crate::config::sinks::{
-    ForwardSink, HttpBody, HttpSink, JsonEncoding, OtlpEncoding, OtlpProfile, OtlpSink, Secret, Sink, SpoolSink,
-    StdoutEncoding, VectorCompression, VectorSink, VectorTls,
+    ForwardSink, HttpBody, HttpSink, JsonEncoding, OtlpEncoding, OtlpProfile, OtlpSink, Secret, Sink, SpoolMode,
+    SpoolSink, StdoutEncoding, VectorCompression, VectorSink, VectorTls,
 };
 use crate::setup::SetupError;
 
@@ -37,7 +37,10 @@ pub(crate) fn all(config: &Config) -> Result<Vec<Named>, SetupError> {
 /// [`SetupError::Sink`].
 pub(crate) fn check(name: &str, sink: &Sink) -> Result<(), SetupError> {
     match sink {
-        Sink::Spool(_) | Sink::Stdout(_) => Ok(()),
+        Sink::Stdout(_) => Ok(()),
+        Sink::Spool(sink) => {
+            spool(sink).check().map_err(|e| SetupError::Sink { name: name.to_owned(), why: e.to_string() })
+        }
         other => one(name, other).map(|_| ()),
     }
 }
@@ -107,6 +110,7 @@ fn otlp(sink: &OtlpSink) -> Result<OtlpConfig, String> {
             OtlpEncoding::Json => otlp::Encoding::Json,
         },
         profile: profile(sink.profile),
+        max_body: sink.max_request_bytes.map(bytes),
         gzip: sink.gzip,
         headers: headers(&sink.headers)?,
         timeout: ms(sink.timeout_ms),
@@ -120,6 +124,7 @@ pub(crate) fn profile(profile: OtlpProfile) -> Profile {
         OtlpProfile::Collector => Profile::Collector,
         OtlpProfile::LoongCollector => Profile::LoongCollector,
         OtlpProfile::Rotel => Profile::Rotel,
+        OtlpProfile::FluentBit => Profile::FluentBit,
     }
 }
 
@@ -146,6 +151,7 @@ fn forward(sink: &ForwardSink) -> ForwardConfig {
         tls: tls.enabled.then(|| TlsConfig { ca_file: tls.ca_file.clone(), server_name: tls.server_name.clone() }),
         auth,
         read_timeout: ms(sink.timeout_ms),
+        max_message: bytes(sink.max_request_bytes),
         ..ForwardConfig::of(&sink.address)
     }
 }
@@ -161,16 +167,27 @@ fn http(sink: &HttpSink) -> Result<HttpConfig, String> {
         headers: headers(&sink.headers)?,
         timeout: ms(sink.timeout_ms),
         ca_file: sink.ca_file.clone(),
-        max_request_bytes: usize::try_from(sink.max_request_bytes).unwrap_or(usize::MAX),
+        max_request_bytes: bytes(sink.max_request_bytes),
         ..HttpConfig::of(&sink.endpoint)
     })
 }
 
+fn bytes(bytes: u32) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 fn spool(sink: &SpoolSink) -> SpoolConfig {
+    let readers = sink.mode.or(sink.group.as_ref().map(|_| SpoolMode::Group));
     SpoolConfig {
         prefix: sink.prefix.clone(),
         encoding: encoding(sink.encoding),
         rotate_bytes: sink.rotate_bytes,
+        group: sink.group.clone(),
+        readers: readers.map(|mode| match mode {
+            SpoolMode::Owner => Readers::Owner,
+            SpoolMode::Group => Readers::Group,
+            SpoolMode::Everybody => Readers::Everybody,
+        }),
         keep: (sink.keep_hours > 0).then(|| Duration::from_secs(3_600 * u64::from(sink.keep_hours))),
         ..SpoolConfig::of(&sink.dir)
     }

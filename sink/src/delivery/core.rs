@@ -2,7 +2,9 @@
 //! It must never pass over a record that was neither taken nor parked, and never change the order.
 //!
 //! It knows records by their size alone. A batch that the receiver will never take is halved, first half first, until
-//! the culprit stands alone; what stands before it is delivered before it is parked. Retries send the same batch again.
+//! the culprit stands alone; what stands before it is delivered before it is parked. Retries send the same batch again, but
+//! for one on which the receiver closes its connection time after time: half of it may be short enough. Such a record
+//! alone waits, whatever its length, because a broken network looks the same and is no reason to park anything.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,6 +13,11 @@ use super::backoff::Backoff;
 use super::report::State;
 use super::{Limits, Settings};
 use crate::sender::Refused;
+
+/// Connections closed on a batch before half of it is tried.
+const CLOSED: u32 = 3;
+/// Batches taken in a row before twice as much is tried again than what the receiver is known to take.
+const CALM: u32 = 32;
 
 /// The time, twice: for pauses, and for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +60,14 @@ pub(super) struct Core {
     not_before: Duration,
     /// Unclear answers to the batch or piece in front.
     unclear: u32,
+    /// Connections closed on the batch or piece in front.
+    closed: u32,
+    /// Bytes of a batch: those of the limits, or fewer when the receiver closed its connection on more.
+    room: usize,
+    /// The longest piece that was taken of a batch that was halved because of that.
+    passed: Option<usize>,
+    /// Batches taken since `room` was last changed.
+    calm: u32,
     parked_in_a_row: u32,
     state: State,
     counts: Counts,
@@ -80,6 +95,10 @@ impl Core {
             backoff: Backoff::new(settings.retry, seed),
             not_before: Duration::ZERO,
             unclear: 0,
+            closed: 0,
+            room: limits.bytes,
+            passed: None,
+            calm: 0,
             parked_in_a_row: 0,
             state: State::Running,
             counts,
@@ -132,12 +151,12 @@ impl Core {
         let mut bytes = 0usize;
         for (count, size) in self.sizes.iter().enumerate() {
             bytes = bytes.saturating_add(*size);
-            if count >= self.limits.records.max(1) || (bytes > self.limits.bytes && count > 0) {
+            if count >= self.limits.records.max(1) || (bytes > self.room && count > 0) {
                 return (count, true);
             }
         }
         let count = self.sizes.len();
-        (count, count >= self.limits.records.max(1) || bytes >= self.limits.bytes)
+        (count, count >= self.limits.records.max(1) || bytes >= self.room)
     }
 
     /// Records were read; `more`: there may be others right behind them.
@@ -156,6 +175,7 @@ impl Core {
         self.sizes.clear();
         self.pieces.clear();
         self.culprit = None;
+        (self.closed, self.passed) = (0, None);
         self.at = seq;
         self.more = true;
     }
@@ -165,13 +185,37 @@ impl Core {
         self.counts.sent += count as u64;
         self.counts.last_answer_us = Some(now.wall_us);
         self.parked_in_a_row = 0;
+        if self.room < self.limits.bytes || self.passed.is_some() {
+            self.fitted(self.bytes(count));
+        }
         self.pass(count);
+    }
+
+    fn bytes(&self, count: usize) -> usize {
+        self.sizes.iter().take(count).sum()
+    }
+
+    /// What was taken says how much the receiver takes. A batch that fell into trouble passes by halves of it at the end,
+    /// so trouble alone makes no batch shorter than half, and not for long.
+    fn fitted(&mut self, bytes: usize) {
+        if let Some(longest) = &mut self.passed {
+            *longest = bytes.max(*longest);
+            if self.pieces.len() <= 1 {
+                (self.room, self.passed, self.calm) = ((*longest).min(self.limits.bytes), None, 0);
+            }
+            return;
+        }
+        self.calm += 1;
+        if self.calm >= CALM {
+            (self.room, self.calm) = (self.room.saturating_mul(2).min(self.limits.bytes), 0);
+        }
     }
 
     /// The receiver did not take the first `count` records.
     pub(super) fn refused(&mut self, count: usize, refused: Refused, now: Now) {
         match refused {
             Refused::Later { why, after } => self.pause(why, after, now),
+            Refused::Closed { why } => self.closed(count, why, now),
             Refused::Unclear { why } => {
                 self.unclear += 1;
                 if self.unclear > self.patience(count) {
@@ -193,12 +237,39 @@ impl Core {
         if whole_or_one { self.settings.unclear_retries } else { self.settings.unclear_retries.min(1) }
     }
 
+    /// A failure between two of these is no answer, so it ends no row of them: a receiver may fall over the length.
+    fn closed(&mut self, count: usize, why: String, now: Now) {
+        self.closed += 1;
+        // The pieces of a batch are tried once each: what is wrong with the whole is known.
+        let enough = self.closed >= if self.pieces.is_empty() { CLOSED } else { 1 };
+        if enough && count > 1 {
+            self.closed = 0;
+            self.passed.get_or_insert(0);
+            self.halve(count);
+        }
+        let alone = self.closed >= CLOSED && count == 1;
+        self.pause(if alone { format!("{why}; {}", self.lone()) } else { why }, None, now);
+    }
+
+    /// What can be done about a record that waits alone.
+    fn lone(&self) -> String {
+        format!(
+            "the next record goes alone and has {} bytes: if the receiver takes fewer, let it take more, or set \
+             `max_request_bytes` to what it takes, and the record is kept in quarantine",
+            self.bytes(1)
+        )
+    }
+
+    fn halve(&mut self, count: usize) {
+        self.pieces.pop();
+        self.pieces.push(count - count / 2);
+        self.pieces.push(count / 2);
+    }
+
     fn never(&mut self, count: usize, why: String, now: Now) {
         self.unclear = 0;
         if count > 1 {
-            self.pieces.pop();
-            self.pieces.push(count - count / 2);
-            self.pieces.push(count / 2);
+            self.halve(count);
             self.counts.retried += 1;
         } else if self.parked_in_a_row >= self.settings.parked_in_a_row {
             let parked = self.parked_in_a_row;
@@ -235,7 +306,7 @@ impl Core {
         self.sizes.drain(..count.min(self.sizes.len()));
         self.at += count as u64;
         self.pieces.pop();
-        self.unclear = 0;
+        (self.unclear, self.closed) = (0, 0);
         self.recovered();
     }
 

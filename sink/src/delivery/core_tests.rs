@@ -19,6 +19,10 @@ fn never() -> Refused {
     Refused::Never { why: "no".to_owned() }
 }
 
+fn closed() -> Refused {
+    Refused::Closed { why: "closed".to_owned() }
+}
+
 fn unclear() -> Refused {
     Refused::Unclear { why: "hm".to_owned() }
 }
@@ -210,6 +214,62 @@ fn what_cannot_be_parked_is_not_passed() {
     assert_eq!((world.sent, world.parked), (vec![0, 2], vec![1]));
 }
 
+/// The story: a receiver that closes the connection on more than it takes was tried with the same batch for ever.
+#[test]
+fn a_batch_that_is_closed_on_is_halved_and_the_next_ones_are_shorter() {
+    let mut world = World::new(1_000, 100, Settings::default());
+    let (mut closes, mut taken) = (0, 0);
+    world.drain(&mut |records| {
+        if records.len() > 30 {
+            closes += 1;
+            return Err(closed());
+        }
+        taken += 1;
+        Ok(())
+    });
+    assert_eq!((world.sent.clone(), world.parked.len()), ((0..1_000).collect::<Vec<_>>(), 0));
+    assert_eq!(world.requests[..4], [100, 100, 100, 50], "three times as it is, then half of it");
+    // Without a memory of it every one of ten batches would be closed on five times.
+    assert!(closes < 12 && taken < 50, "{closes} closed, {taken} taken");
+    // A limit that was lifted is found out.
+    world.log = 10_000;
+    world.requests.clear();
+    world.drain(&mut |_| Ok(()));
+    assert_eq!(world.requests.iter().max(), Some(&100), "{:?}", world.requests);
+}
+
+/// A balancer without a receiver behind it closes every connection. No record is at fault, and the batches are long again soon.
+#[test]
+fn closing_everything_for_a_while_parks_nothing_and_shortens_nothing_for_long() {
+    let mut world = World::new(10_000, 64, Settings::default());
+    let mut closes = 0;
+    world.drain(&mut |_| {
+        closes += 1;
+        if closes <= 200 { Err(closed()) } else { Ok(()) }
+    });
+    assert_eq!((world.sent.len(), world.parked.len()), (10_000, 0));
+    let after = &world.requests[200..];
+    assert!(after[..8].iter().sum::<usize>() >= 64 && after[10] >= 32 && after[60] == 64, "{after:?}");
+    assert!(world.now > 1_000 * SECOND, "that is an outage, and the receiver is left alone: {:?}", world.now);
+}
+
+/// Nobody can tell a record that is too long from a broken network, so it is not parked: it waits, and the state says more.
+#[test]
+fn a_record_that_is_closed_on_alone_waits_for_ever() {
+    let mut world = World::new(8, 8, Settings::default());
+    for _ in 0..5_000 {
+        world.step(&mut |records| if records.contains(&5) { Err(closed()) } else { Ok(()) });
+    }
+    assert_eq!((world.sent.clone(), world.parked.len(), world.core.at()), ((0..5).collect::<Vec<_>>(), 0, 5));
+    let told = |state: &State| match state {
+        State::Waiting { why, .. } => why.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(told(world.core.state()).contains("goes alone and has 10 bytes"), "{:?}", world.core.state());
+    world.drain(&mut |_| Ok(()));
+    assert_eq!(world.sent, (0..8).collect::<Vec<_>>());
+}
+
 /// Every mixture of answers, 2,000 of them: all is sent or parked, once, in order; only poison is parked.
 #[test]
 fn whatever_the_answers_everything_is_sent_or_parked_once_and_in_order() {
@@ -227,6 +287,7 @@ fn whatever_the_answers_everything_is_sent_or_parked_once_and_in_order() {
         world.drain(&mut |records| match draw(10) {
             0 => Err(later()),
             // Never so often in a row that patience ends.
+            2 => Err(closed()),
             1 if !records.iter().any(|r| poison.contains(r)) && records.len() == 1 => Err(later()),
             _ if records.iter().any(|r| poison.contains(r)) => Err(if draw(2) == 0 { never() } else { unclear() }),
             _ => Ok(()),

@@ -10,9 +10,31 @@ use serde::de::DeserializeOwned;
 
 use super::ForwardConfig;
 use super::tls::Tls;
+use crate::exchange::is_closed;
 
 /// Most bytes of an answer: an `ack` has some 40, a HELO some 200.
 const MAX_ANSWER: u64 = 4 << 10;
+
+/// What ended an exchange.
+pub(super) struct Ended {
+    pub(super) why: String,
+    /// There was a connection.
+    pub(super) reached: bool,
+    /// The receiver closed it.
+    pub(super) closed: bool,
+}
+
+impl From<String> for Ended {
+    fn from(why: String) -> Self {
+        Self { why, reached: false, closed: false }
+    }
+}
+
+impl Ended {
+    fn of(what: &str, error: &io::Error) -> Self {
+        Self { why: format!("{what}: {}", reason(error)), reached: true, closed: is_closed(error.kind()) }
+    }
+}
 
 pub(super) struct Connection {
     stream: BufReader<Stream>,
@@ -111,14 +133,14 @@ impl Connection {
         socket.set_nonblocking(false).is_ok() && waits
     }
 
-    pub(super) fn write(&mut self, message: &[u8]) -> Result<(), String> {
+    pub(super) fn write(&mut self, message: &[u8]) -> Result<(), Ended> {
         // Within the first write TLS reads too: its handshake is under the same limit as an answer.
         self.begin();
         let written = match self.stream.get_mut() {
             Stream::Plain(deadline) => deadline.write_all(message),
             Stream::Tls(stream) => stream.write_all(message).and_then(|()| stream.flush()),
         };
-        written.map_err(|e| format!("the message was not taken: {}", reason(&e)))
+        written.map_err(|e| Ended::of("the message was not taken", &e))
     }
 
     fn begin(&mut self) {
@@ -126,17 +148,17 @@ impl Connection {
     }
 
     /// Reads one MessagePack value.
-    pub(super) fn read<T: DeserializeOwned>(&mut self) -> Result<T, String> {
+    pub(super) fn read<T: DeserializeOwned>(&mut self) -> Result<T, Ended> {
         self.begin();
         let mut limited = (&mut self.stream).take(MAX_ANSWER);
         let read = T::deserialize(&mut rmp_serde::Deserializer::new(&mut limited));
         let spent = limited.limit() == 0;
         read.map_err(|e| match e {
-            _ if spent => format!("the answer is longer than {MAX_ANSWER} bytes"),
+            _ if spent => format!("the answer is longer than {MAX_ANSWER} bytes").into(),
             rmp_serde::decode::Error::InvalidMarkerRead(e) | rmp_serde::decode::Error::InvalidDataRead(e) => {
-                format!("no answer: {}", reason(&e))
+                Ended::of("no answer", &e)
             }
-            other => format!("the answer is none: {}", other.to_string().escape_debug()),
+            other => format!("the answer is none: {}", other.to_string().escape_debug()).into(),
         })
     }
 }

@@ -51,7 +51,7 @@ struct Pong(String, bool, String, String, String);
 
 /// Proves the key, and has it proved.
 pub(super) fn run(connection: &mut Connection, auth: &Auth) -> Result<(), String> {
-    let Helo(word, helo) = connection.read().map_err(|e| format!("a handshake is set up, but {e}"))?;
+    let Helo(word, helo) = connection.read().map_err(|e| format!("a handshake is set up, but {}", e.why))?;
     if word != "HELO" {
         return Err("a handshake is set up, but the receiver does not begin with HELO".to_owned());
     }
@@ -61,8 +61,8 @@ pub(super) fn run(connection: &mut Connection, auth: &Auth) -> Result<(), String
     let digest = |name: &str| hex_digest(&[&salt, name.as_bytes(), &helo.nonce.0, key.expose().as_bytes()]);
     let (user, password) = user(auth, helo.auth.as_ref().map_or(&[], |salt| &salt.0))?;
     let ping = ping(&auth.hostname, &salt, &digest(&auth.hostname), &user, &password);
-    connection.write(&ping.map_err(|e| e.to_string())?)?;
-    let Pong(word, accepted, why, name, proof) = connection.read().map_err(|e| format!("after the PING, {e}"))?;
+    connection.write(&ping.map_err(|e| e.to_string())?).map_err(|e| e.why)?;
+    let Pong(word, accepted, why, name, proof) = connection.read().map_err(|e| format!("after the PING, {}", e.why))?;
     if word != "PONG" {
         return Err("the receiver answers the PING with something else than PONG".to_owned());
     }

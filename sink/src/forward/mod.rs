@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
-use self::connection::Connection;
+use self::connection::{Connection, Ended};
 use self::tls::Tls;
 pub use self::tls::TlsConfig;
+use crate::exchange::{Failed, beyond};
 use crate::record::Batch;
 use crate::reference::{Reference, ReferenceError};
 use crate::sender::{Refused, Sender};
@@ -164,7 +165,7 @@ impl Forward {
         }
     }
 
-    fn exchange(&mut self, message: &[u8], chunk: &str) -> Result<(), String> {
+    fn exchange(&mut self, message: &[u8], chunk: &str) -> Result<(), Ended> {
         self.unconnected = true;
         let mut connection = self.connection()?;
         self.unconnected = false;
@@ -172,7 +173,7 @@ impl Forward {
         let answered = connection.read::<message::Ack>()?.0;
         if answered != chunk {
             let shown: String = answered.chars().take(80).collect();
-            return Err(format!("the answer is to another chunk: `{}`", shown.escape_debug()));
+            return Err(format!("the answer is to another chunk: `{}`", shown.escape_debug()).into());
         }
         self.connection = Some(connection);
         Ok(())
@@ -188,27 +189,19 @@ fn chunk() -> Result<String, String> {
 
 impl Sender for Forward {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
-        // Set once the message is known to be longer than the receiver takes.
-        let mut beyond = None;
         self.unconnected = false;
-        let mut send = || {
-            let chunk = chunk()?;
+        let packed = chunk().and_then(|chunk| {
             let (message, len) = message::packed(batch, &self.config.tag, &chunk, self.config.gzip)?;
-            self.sent = message.len() as u64;
-            beyond = Some(len).filter(|len| *len > self.config.max_message);
-            self.exchange(&message, &chunk)
-        };
-        let Err(why) = send() else { return Ok(()) };
-        let why = format!("{}: {why}", self.config.address);
-        // The protocol has no word for a refusal: whatever is no `ack` may be one later, unless the one record of the batch
-        // is too long for the receiver, which then closes the connection every time.
-        Err(match beyond {
-            Some(len) => {
-                let limit = self.config.max_message;
-                let why = format!("{why}; the message has {len} bytes, more than the {limit} that the receiver takes");
-                Refused::Unclear { why }
-            }
-            None => Refused::Later { why, after: None },
+            Ok((message, len, chunk))
+        });
+        let shown = |why: &str| format!("{}: {why}", self.config.address);
+        let (message, len, chunk) = packed.map_err(|why| Refused::Later { why: shown(&why), after: None })?;
+        self.sent = message.len() as u64;
+        // The protocol has no word for a refusal: whatever is no `ack` may be one later.
+        self.exchange(&message, &chunk).map_err(|ended| {
+            let why = format!("{}: {}", self.config.address, ended.why);
+            let refused = if ended.closed { Refused::Closed { why } } else { Refused::Later { why, after: None } };
+            beyond(self.config.max_message, len, Failed { refused, reached: ended.reached })
         })
     }
 

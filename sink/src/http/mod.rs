@@ -123,7 +123,8 @@ impl Http {
         Ok(Self { config, shown, agent, headers, encoder, sent: 0, unconnected: false })
     }
 
-    fn body(&self, batch: &Batch<'_>) -> Result<Vec<u8>, Refused> {
+    /// The body as it is sent, and its length before compression.
+    fn body(&self, batch: &Batch<'_>) -> Result<(Vec<u8>, usize), Refused> {
         let array = self.config.body == Body::Array;
         let mut body = Vec::new();
         for record in batch.records {
@@ -139,16 +140,18 @@ impl Http {
         if array {
             body.push(b']');
         }
+        let len = body.len();
         if !self.config.gzip {
-            return Ok(body);
+            return Ok((body, len));
         }
         let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
         // A vector takes every write; were it not so, the receiver would see it.
         let packed = gzip.write_all(&body).and_then(|()| gzip.finish());
-        packed.map_err(|e| Refused::Later { why: format!("gzip: {e}"), after: None })
+        packed.map(|body| (body, len)).map_err(|e| Refused::Later { why: format!("gzip: {e}"), after: None })
     }
 
-    fn post(&mut self, body: &[u8]) -> Result<(), Refused> {
+    /// Posts a body that had `len` bytes before compression.
+    fn post(&mut self, body: &[u8], len: usize) -> Result<(), Refused> {
         let kind = if self.config.body == Body::Array { "application/json" } else { "application/x-ndjson" };
         let mut request = self.agent.post(&self.config.url).header("content-type", kind);
         if self.config.gzip {
@@ -169,7 +172,7 @@ impl Http {
             }
             Err(error) => {
                 self.unconnected = exchange::is_unconnected(&error);
-                Err(Refused::Later { why: format!("{}: {}", self.shown, exchange::name(&error)), after: None })
+                Err(exchange::beyond(self.config.max_request_bytes, len, exchange::failed(&self.shown, &error)))
             }
         }
     }
@@ -177,9 +180,9 @@ impl Http {
 
 impl Sender for Http {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
-        let body = self.body(batch)?;
+        let (body, len) = self.body(batch)?;
         (self.sent, self.unconnected) = (body.len() as u64, false);
-        let answer = self.post(&body);
+        let answer = self.post(&body, len);
         if answer.as_ref().is_err_and(answer::is_about_keys)
             && let Ok(fresh) = header::read_all(&self.config.headers)
         {

@@ -9,9 +9,8 @@ use ureq::http::{HeaderName, HeaderValue};
 
 use super::answer::{Answer, Body};
 use super::{Encoding, Header, OtlpConfig, OtlpError};
-use crate::exchange;
+use crate::exchange::{self, Failed};
 use crate::reference::Secret;
-use crate::sender::Refused;
 
 /// Most bytes of an answer that are read. An honest one has a few hundred.
 const MAX_ANSWER: u64 = 64 << 10;
@@ -64,7 +63,7 @@ impl Agent {
     }
 
     /// Sends one request and reads what there is of the answer.
-    pub(super) fn post(&self, encoding: Encoding, gzip: bool, body: &[u8]) -> Result<Answer, Refused> {
+    pub(super) fn post(&self, encoding: Encoding, gzip: bool, body: &[u8]) -> Result<Answer, Failed> {
         let kind = match encoding {
             Encoding::Protobuf => "application/x-protobuf",
             Encoding::Json => "application/json",
@@ -78,13 +77,9 @@ impl Agent {
         }
         let response = request.send(body);
         self.unconnected.store(response.as_ref().is_err_and(exchange::is_unconnected), Ordering::Relaxed);
-        let response = response.map_err(|e| self.later(&e))?;
+        let response = response.map_err(|e| exchange::failed(&self.shown, &e))?;
         let (parts, body) = response.into_parts();
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: bounded(body) })
-    }
-
-    fn later(&self, error: &ureq::Error) -> Refused {
-        Refused::Later { why: format!("{}: {}", self.shown, exchange::name(error)), after: None }
     }
 }
 

@@ -183,6 +183,7 @@ mod tests {
             Ok(()) => "taken".to_owned(),
             Err(Refused::Later { why, after: None }) => format!("later: {why}"),
             Err(Refused::Later { why, after: Some(after) }) => format!("later, after {after:?}: {why}"),
+            Err(Refused::Closed { why }) => format!("closed: {why}"),
             Err(Refused::Never { why }) => format!("never: {why}"),
             Err(Refused::Unclear { why }) => format!("unclear: {why}"),
         }

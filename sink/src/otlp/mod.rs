@@ -22,6 +22,7 @@ use flate2::write::GzEncoder;
 use self::agent::Agent;
 pub use self::relay::{Passed, Relay};
 use self::request::Shared;
+use crate::exchange;
 use crate::record::Batch;
 pub use crate::reference::Header;
 use crate::reference::ReferenceError;
@@ -30,6 +31,9 @@ use crate::trouble::{self, Trouble};
 
 /// Bytes of a request that are no record: resource, scope, lengths.
 const FRAME: usize = 1_024;
+
+/// Bytes that the head of a request may have where it counts with the body.
+const HEAD: usize = 16 << 10;
 
 /// How requests are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,6 +55,8 @@ pub enum Profile {
     LoongCollector,
     /// Rotel: 4 MiB.
     Rotel,
+    /// Fluent Bit's `opentelemetry` input without a `buffer_max_size` of its own: 4 MiB, the request's head included.
+    FluentBit,
 }
 
 impl Profile {
@@ -61,6 +67,7 @@ impl Profile {
             Self::Collector => 20 << 20,
             Self::LoongCollector => 64 << 10,
             Self::Rotel => 4 << 20,
+            Self::FluentBit => (4 << 20) - HEAD,
         }
     }
 }
@@ -168,27 +175,12 @@ impl Otlp {
     }
 }
 
-impl Otlp {
-    /// A receiver that refuses a body for its length may close the connection before its answer can be read. So a failure
-    /// of the exchange says little about the network when the one record of a batch is longer than the limit.
-    fn beyond(&self, len: usize, refused: Refused) -> Refused {
-        match refused {
-            Refused::Later { why, .. } if len > self.max_body => Refused::Unclear {
-                why: format!(
-                    "{why}; the body has {len} bytes, more than the {} that the receiver takes",
-                    self.max_body
-                ),
-            },
-            other => other,
-        }
-    }
-}
-
 impl Sender for Otlp {
     fn send(&mut self, batch: &Batch<'_>) -> Result<(), Refused> {
         let (body, len) = self.body(batch)?;
         self.sent = body.len() as u64;
-        let answer = self.agent.post(self.encoding, self.gzip, &body).map_err(|e| self.beyond(len, e))?;
+        let answer =
+            self.agent.post(self.encoding, self.gzip, &body).map_err(|e| exchange::beyond(self.max_body, len, e))?;
         if matches!(answer.status, 401 | 403) {
             self.agent.renew_headers();
         }

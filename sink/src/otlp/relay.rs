@@ -50,7 +50,7 @@ impl Relay {
     /// Sends a body and waits for the answer. Blocks the thread.
     ///
     /// # Errors
-    /// [`Refused::Later`] when there is no answer.
+    /// [`Refused::Later`] or [`Refused::Closed`] when there is no answer.
     pub fn pass(&self, encoding: Encoding, gzip: bool, body: &[u8]) -> Result<Passed, Refused> {
         let (answer, shown) = {
             let agent = self.agent.read().unwrap_or_else(PoisonError::into_inner);

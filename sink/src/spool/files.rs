@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::SpoolError;
+use super::readers::Access;
 
 const ENDING: &str = ".ndjson";
 const DIGITS: usize = 20;
@@ -54,11 +55,13 @@ pub(super) struct Newest {
 
 impl Newest {
     /// Begins a file. Its name is on the disk before any line is.
-    pub(super) fn create(dir: &Path, prefix: &str, number: u64) -> Result<Self, SpoolError> {
+    pub(super) fn create(dir: &Path, prefix: &str, number: u64, access: Access) -> Result<Self, SpoolError> {
         let path = path(dir, prefix, number);
         let io = |source| SpoolError::Io { path: path.clone(), source };
         let mut options = OpenOptions::new();
         let handle = options.append(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
+        // Left behind, it would keep its number from the next try.
+        access.give(&handle, &path).inspect_err(|_| drop(fs::remove_file(&path)))?;
         File::open(dir).and_then(|folder| folder.sync_all()).map_err(io)?;
         Ok(Self { handle, path, len: 0 })
     }
@@ -132,7 +135,10 @@ pub(super) fn check_prefix(prefix: &str) -> Result<(), SpoolError> {
     if ok { Ok(()) } else { Err(SpoolError::Prefix(prefix.to_owned())) }
 }
 
-pub(super) fn make_folder(dir: &Path) -> Result<(), SpoolError> {
+/// Makes the folder, and lets readers into it and into what had to be made above it.
+pub(super) fn make_folder(dir: &Path, access: Access) -> Result<(), SpoolError> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|at| !at.as_os_str().is_empty() && !at.exists()).collect();
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| SpoolError::Io { path: dir.to_owned(), source })
+    made.map_err(|source| SpoolError::Io { path: dir.to_owned(), source })?;
+    missing.iter().chain(std::iter::once(&dir)).try_for_each(|at| access.enter(at))
 }

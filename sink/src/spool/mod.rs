@@ -5,8 +5,12 @@
 //! highest number. A file is full at [`SpoolConfig::rotate_bytes`]; a batch is never spread over two. A file that somebody
 //! removed is not written any more. What a crash left of
 //! a line is cut off when the spool is opened again: the delivery sends its record once more, as nothing had been answered.
+//!
+//! Readers that are told are let in whatever the umask says, and nobody else; without them files are as the umask leaves
+//! 0600, the folder as it leaves 0700.
 
 mod files;
+mod readers;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use self::files::{Lock, Newest};
+use self::readers::Access;
+pub use self::readers::Readers;
 use crate::encode::{Encoder, Encoding};
 use crate::record::Batch;
 use crate::sender::{Refused, Sender};
@@ -25,7 +31,7 @@ const MAX_LINES: usize = 4 << 20;
 /// Where files are spooled, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpoolConfig {
-    /// The folder; made where there is none, for its owner alone. No two spools share one prefix in it.
+    /// The folder; made where there is none. No two spools share one prefix in it.
     pub dir: PathBuf,
     /// What file names begin with: 1 to 100 of `A-Z a-z 0-9 - _ .`, no dot first.
     pub prefix: String,
@@ -35,6 +41,10 @@ pub struct SpoolConfig {
     pub rotate_bytes: u64,
     /// Full files are deleted when nothing was appended to them for so long. `None`, the default: never.
     pub keep: Option<Duration>,
+    /// Group of the folder and the files, by name or number. `None`, the default: the process's.
+    pub group: Option<String>,
+    /// Who may read. `None`, the default: the owner, and what is there already stays as it is.
+    pub readers: Option<Readers>,
 }
 
 impl SpoolConfig {
@@ -47,7 +57,21 @@ impl SpoolConfig {
             encoding: Encoding::NativeJson,
             rotate_bytes: 64 << 20,
             keep: None,
+            group: None,
+            readers: None,
         }
+    }
+
+    /// Whether a spool of these can be opened, as far as that can be told without touching anything.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub fn check(&self) -> Result<(), SpoolError> {
+        if self.encoding == Encoding::Native {
+            return Err(SpoolError::Encoding);
+        }
+        files::check_prefix(&self.prefix)?;
+        Access::of(self.group.as_deref(), self.readers).map(|_| ())
     }
 }
 
@@ -57,6 +81,19 @@ pub enum SpoolError {
     /// The prefix cannot begin a file's name.
     #[error("`{0}` cannot begin a spool file's name; use 1 to 100 of A-Z a-z 0-9 - _ . and no dot first")]
     Prefix(String),
+    /// The group is none of this machine's.
+    #[error("there is no group `{0}` in /etc/group; name the group that the agent runs in, or give its number")]
+    Group(String),
+    /// Readers cannot be let in.
+    #[error(
+        "{path}: its group or mode cannot be set: {source}; innertrail has to own it, and be in the group or be root"
+    )]
+    Access {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// Protobuf has no lines.
     #[error("spool files hold lines; use native_json or json")]
     Encoding,
@@ -77,6 +114,7 @@ pub enum SpoolError {
 #[derive(Debug)]
 pub struct Spool {
     config: SpoolConfig,
+    access: Access,
     encoder: Encoder,
     _lock: Lock,
     /// The file that lines go to. `None`: the next batch begins one.
@@ -94,21 +132,21 @@ impl Spool {
     /// # Errors
     /// [`SpoolError`].
     pub fn open(config: SpoolConfig) -> Result<Self, SpoolError> {
-        if config.encoding == Encoding::Native {
-            return Err(SpoolError::Encoding);
-        }
-        files::check_prefix(&config.prefix)?;
-        files::make_folder(&config.dir)?;
+        config.check()?;
+        let access = Access::of(config.group.as_deref(), config.readers)?;
+        files::make_folder(&config.dir, access)?;
         let lock = Lock::take(&config.dir, &config.prefix)?;
         let mut newest = None;
         let mut open = None;
         for number in files::list(&config.dir, &config.prefix)? {
             newest = Some(number);
-            open = Some(Newest::reopen(&config.dir, &config.prefix, number)?);
+            let file = Newest::reopen(&config.dir, &config.prefix, number)?;
+            access.give(&file.handle, &file.path)?;
+            open = Some(file);
         }
         let next = newest.map_or(0, |number| number + 1);
         let encoder = Encoder::new(config.encoding);
-        Ok(Self { config, encoder, _lock: lock, open, next, buffer: Vec::new(), sent: 0 })
+        Ok(Self { config, access, encoder, _lock: lock, open, next, buffer: Vec::new(), sent: 0 })
     }
 
     fn append(&mut self) -> Result<(), SpoolError> {
@@ -140,7 +178,7 @@ impl Spool {
 
     fn rotate(&mut self) -> Result<(), SpoolError> {
         self.open = None;
-        self.open = Some(Newest::create(&self.config.dir, &self.config.prefix, self.next)?);
+        self.open = Some(Newest::create(&self.config.dir, &self.config.prefix, self.next, self.access)?);
         self.next += 1;
         match self.config.keep {
             Some(keep) => self.expire(keep, SystemTime::now()),

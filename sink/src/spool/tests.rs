@@ -153,3 +153,54 @@ fn a_removed_file_gets_no_more_lines() {
     send(&mut spool, 1..2).unwrap();
     assert_eq!((read(dir.path()).1, files::list(dir.path(), "innertrail").unwrap()), (vec![1], vec![1]));
 }
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// The story: folder 0700 and files 0600 are right for an agent that is root. Vector, the Collector and Fluentd come with
+/// users of their own, and their blocks did not work as printed.
+#[test]
+fn readers_are_let_in_as_told_and_nobody_else_is() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    // Only root can give files to a group that it is not in.
+    let own = fs::metadata(dir.path()).unwrap();
+    let gid = if own.uid() == 0 { 4_242 } else { own.gid() };
+    let spooled = |path: &Path, group: Option<String>, readers| {
+        let mut spool = Spool::open(SpoolConfig { group, readers, ..config(path) }).unwrap();
+        (0..9).for_each(|seq| send(&mut spool, seq..seq + 1).unwrap());
+        files::list(path, "innertrail")
+            .unwrap()
+            .into_iter()
+            .map(|n| files::path(path, "innertrail", n))
+            .collect::<Vec<_>>()
+    };
+    for (name, group, readers, files_mode, folder_mode) in [
+        ("default", None, None, 0o600, 0o700),
+        ("owner", None, Some(Readers::Owner), 0o600, 0o700),
+        ("group", Some(gid.to_string()), Some(Readers::Group), 0o640, 0o750),
+        ("everybody", None, Some(Readers::Everybody), 0o644, 0o755),
+    ] {
+        let path = dir.path().join("made").join(name);
+        let files = spooled(&path, group.clone(), readers);
+        assert!(files.len() > 2);
+        for file in &files {
+            assert_eq!(mode(file), files_mode, "{name}: {}", file.display());
+            assert!(group.is_none() || fs::metadata(file).unwrap().gid() == gid, "{name}");
+        }
+        assert_eq!(mode(&path), folder_mode, "{name}");
+        assert_eq!(mode(&path.join(".innertrail.lock")), 0o600, "{name}");
+        // What is there already is opened to readers who are named later, and a folder that lets more in stays as it is.
+        let files = spooled(&path, Some(gid.to_string()), Some(Readers::Group));
+        assert!(files.iter().all(|file| mode(file) == 0o640 && fs::metadata(file).unwrap().gid() == gid), "{name}");
+        assert_eq!(mode(&path), if name == "everybody" { 0o755 } else { 0o750 }, "{name}");
+    }
+    // A folder above that had to be made can be entered by whoever came first to need it.
+    let deep = dir.path().join("a/b/c");
+    spooled(&deep, None, Some(Readers::Everybody));
+    assert_eq!([mode(&dir.path().join("a")), mode(&dir.path().join("a/b")), mode(&deep)], [0o755; 3]);
+    let unknown = SpoolConfig { group: Some("no-such-group".to_owned()), ..config(dir.path()) };
+    assert!(matches!(Spool::open(unknown), Err(SpoolError::Group(name)) if name == "no-such-group"));
+}

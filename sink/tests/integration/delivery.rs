@@ -9,10 +9,15 @@ use std::time::{Duration, Instant};
 use innertrail_logstore::Store;
 use innertrail_logstore::consumer::{GroupOptions, Groups, Reader, ReaderOptions};
 use innertrail_sink::delivery::{Delivery, DeliveryError, Place, Settings, Start, State, group_name, set_position};
+use innertrail_sink::forward::{Forward, ForwardConfig};
+use innertrail_sink::http::{Http, HttpConfig};
+use innertrail_sink::otlp::{Otlp, OtlpConfig};
 use innertrail_sink::{Batch, Refused, Sender};
 
 use crate::conservation::{Parked, drained, impatient, sink};
-use crate::support::{NOW, append, logstore, mark, place, writer};
+use crate::forward_double;
+use crate::otlp_double::{self, bodies};
+use crate::support::{NOW, append, event, logstore, mark, place, writer};
 
 /// Notes what it is given; refuses on demand.
 #[derive(Clone, Default)]
@@ -259,4 +264,85 @@ fn what_retention_dropped_is_told_before_the_position_passes_it() {
     assert_eq!(notes.got(), (30..40).collect::<Vec<_>>());
     let report = second.status().report();
     assert_eq!((report.missed, report.position), (30, 40));
+}
+
+/// A receiver whose limit nobody told us, and which closes the connection on whatever is longer.
+fn closes_above(limit: usize) -> (otlp_double::Receiver, Box<dyn Sender>) {
+    let receiver = otlp_double::Receiver::start(otlp_double::Mood::CloseAbove(limit));
+    let sender = Otlp::new(&OtlpConfig { gzip: false, ..OtlpConfig::of(&receiver.url()) }).unwrap();
+    (receiver, Box::new(sender))
+}
+
+/// The story: Fluent Bit takes 4 MB and closes the connection on more, the sink's own limit was 20 MiB, and a closed
+/// connection was a trouble of the network. So the same batch was sent again for ever: position 77 of 300.
+#[test]
+fn a_receiver_that_closes_above_a_limit_of_its_own_gets_everything() {
+    let place = logstore(2_000);
+    let (receiver, sender) = closes_above(10_000);
+    let parked = Parked::default();
+    let settings = Settings { max_records: 400, ..impatient() };
+    sink(&place.dir, sender, settings, &parked).drain(&AtomicBool::new(false)).unwrap();
+    let got: Vec<String> = receiver.seen.lock().unwrap().iter().flat_map(|seen| bodies(&seen.request)).collect();
+    let wanted: Vec<String> = (0..2_000).map(event).collect();
+    assert!(got == wanted, "{} came", got.len());
+    assert_eq!(parked.0.lock().unwrap().len(), 0);
+    // What was learned from one batch is kept for the next ones: of some 90 requests few are closed.
+    let (connections, requests) = (receiver.connections(), receiver.seen.lock().unwrap().len());
+    assert!(connections < requests / 3, "{connections} connections for {requests} requests");
+}
+
+/// A record that is closed on even alone is not parked: nobody can tell it from a broken network. It waits, the state says
+/// what can be done, and what the state says helps.
+#[test]
+fn a_record_that_is_closed_on_alone_waits_until_the_limit_is_told() {
+    let place = logstore(20);
+    let (receiver, sender) = closes_above(600);
+    let parked = Parked::default();
+    let running = sink(&place.dir, sender, impatient(), &parked).spawn().unwrap();
+    until("the state says what to do", || match running.status().report().state {
+        State::Waiting { why, .. } => why.contains("goes alone") && why.contains("max_request_bytes"),
+        _ => false,
+    });
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!((running.status().report().position, parked.0.lock().unwrap().len()), (0, 0));
+    running.stop();
+    running.join().unwrap();
+    // A limit of 4 KiB holds records of this size; the sender's own one then holds one request, and no 600 bytes do.
+    receiver.turn(otlp_double::Mood::Take);
+    let sender = Otlp::new(&OtlpConfig { gzip: false, ..OtlpConfig::of(&receiver.url()) }).unwrap();
+    sink(&place.dir, Box::new(sender), impatient(), &parked).drain(&AtomicBool::new(false)).unwrap();
+    assert_eq!(receiver.seen.lock().unwrap().iter().map(|seen| bodies(&seen.request).len()).sum::<usize>(), 20);
+}
+
+/// A balancer without a receiver behind it takes connections and closes them: that is trouble, for every protocol, and
+/// costs no record.
+#[test]
+fn a_receiver_that_closes_everything_for_a_while_costs_time_alone() {
+    let place = logstore(200);
+    let otlp = otlp_double::Receiver::start(otlp_double::Mood::Close);
+    let forward = forward_double::Receiver::start(forward_double::Mood::Close, None);
+    let senders: [Box<dyn Sender>; 3] = [
+        Box::new(Otlp::new(&OtlpConfig::of(&otlp.url())).unwrap()),
+        Box::new(Forward::new(ForwardConfig::of(&forward.address())).unwrap()),
+        Box::new(Http::new(HttpConfig::of(&otlp.url())).unwrap()),
+    ];
+    for (sender, name) in senders.into_iter().zip(["otlp", "forward", "http"]) {
+        let parked = Parked::default();
+        let mut delivery = sink(&place.dir, sender, impatient(), &parked);
+        let (status, stop) = (delivery.status(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| delivery.replay(0, None, &stop));
+            until(name, || status.report().retried > 20);
+            assert_eq!((status.report().sent, parked.0.lock().unwrap().len()), (0, 0), "{name}");
+            match name {
+                "forward" => forward.turn(forward_double::Mood::Ack),
+                "otlp" => otlp.turn(otlp_double::Mood::Take),
+                // Whatever this is to a receiver of OTLP, it is answered.
+                _ => otlp.turn(otlp_double::Mood::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec())),
+            }
+            until(name, || status.report().sent == 200);
+        });
+        otlp.turn(otlp_double::Mood::Close);
+        assert_eq!(parked.0.lock().unwrap().len(), 0, "{name}");
+    }
 }

@@ -20,7 +20,9 @@ fn sender(receiver: &Receiver, change: impl FnOnce(&mut ForwardConfig)) -> Forwa
 
 fn why(answer: Result<(), Refused>) -> String {
     match answer {
-        Err(Refused::Later { why, after: None }) => why.split_once(": ").unwrap().1.to_owned(),
+        Err(Refused::Later { why, after: None } | Refused::Closed { why }) => {
+            why.split_once(": ").unwrap().1.to_owned()
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -23,6 +23,7 @@ fn kind(answer: &Result<(), Refused>) -> &'static str {
     match answer {
         Ok(()) => "taken",
         Err(Refused::Later { .. }) => "later",
+        Err(Refused::Closed { .. }) => "closed",
         Err(Refused::Never { .. }) => "never",
         Err(Refused::Unclear { .. }) => "unclear",
     }
@@ -262,7 +263,7 @@ fn every_answer_has_its_meaning() {
         (status(501), "unclear"),
         (with(307, "location", "http://127.0.0.1:1/v1/logs"), "later"),
         (Mood::Cut, "later"),
-        (Mood::Close, "later"),
+        (Mood::Close, "closed"),
         (Mood::Endless, "unclear"),
         (Mood::Raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()), "later"),
     ];

@@ -47,6 +47,7 @@ fn kind(answer: &Result<(), Refused>) -> &'static str {
     match answer {
         Ok(()) => "ok",
         Err(Refused::Later { .. }) => "later",
+        Err(Refused::Closed { .. }) => "closed",
         Err(Refused::Never { .. }) => "never",
         Err(Refused::Unclear { .. }) => "unclear",
     }

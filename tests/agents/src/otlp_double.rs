@@ -47,6 +47,8 @@ pub enum Mood {
     Endless,
     /// 413 as soon as the head says more than so many bytes, and the end of the connection, the body unread.
     Limit(usize),
+    /// The end of the connection as soon as the head says more than so many bytes, without a word.
+    CloseAbove(usize),
 }
 
 pub struct Receiver {
@@ -125,6 +127,9 @@ fn read(stream: &mut BufReader<TcpStream>, mood: &Mutex<Mood>) -> Option<Result<
         respond(stream.get_mut(), 413, &[("connection", "close".to_owned())], b"");
         return None;
     }
+    if matches!(*mood.lock().unwrap(), Mood::CloseAbove(limit) if length > limit) {
+        return None;
+    }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     if words.first().map(String::as_str) != Some("POST") {
@@ -163,7 +168,7 @@ fn answer(stream: &mut TcpStream, mood: &Mood, understood: Result<Seen, String>,
         Err(why) => return respond(stream, 400, &[("content-type", "text/plain".to_owned())], why.as_bytes()),
     };
     match mood {
-        Mood::Take | Mood::Limit(_) => partial(stream, &seen, None),
+        Mood::Take | Mood::Limit(_) | Mood::CloseAbove(_) => partial(stream, &seen, None),
         Mood::Partial(rejected, why) => partial(stream, &seen, Some((*rejected, why))),
         Mood::RejectsWith(word) => {
             let rejected = bodies(&seen.request).iter().filter(|body| body.contains(word)).count();

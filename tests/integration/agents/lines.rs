@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::real::{KILLS, ids, kept};
 use crate::harness::{config, event, innertrail, run, status, texts};
@@ -71,6 +72,8 @@ fn every_line_has_one_answer() {
     let answers = gate(&path, "mmexternal", &input);
     assert_eq!(answers.len(), lines.len());
     for ((line, expected), answer) in lines.iter().zip(&answers) {
+        let hash: String = Sha256::digest(line).iter().map(|b| format!("{b:02x}")).collect();
+        assert!(answer.contains(&format!("\"line\":\"{hash}\"")), "the answer is about another line: {answer}");
         let shown = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
         let (route, reason) = verdict(answer);
         assert_eq!((route.as_str(), reason.as_deref()), *expected, "{shown}");

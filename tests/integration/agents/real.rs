@@ -100,6 +100,11 @@ impl Running {
         !children.is_empty()
     }
 
+    /// How many innertrails run below the agent.
+    pub(super) fn count_innertrail(&self) -> usize {
+        self.children().len()
+    }
+
     /// Ends it as a crash would.
     pub(super) fn kill(mut self) {
         self.0.kill().unwrap();
@@ -194,6 +199,50 @@ pub(super) fn send(port: u16, pause: Duration, until: &mut dyn FnMut(usize) -> b
         thread::sleep(pause);
     }
     id
+}
+
+/// Connections that send at once, and what each sends.
+const CONNECTIONS: usize = 12;
+const OF_EACH: usize = 150;
+
+/// Sends from many connections at once, half of them operation logs that nobody may write; gives how many of each kind.
+///
+/// Ids of ordinary messages are `id-…`, from 1; those of operation logs begin behind them.
+pub(super) fn send_from_many(port: u16) -> usize {
+    let half = CONNECTIONS / 2 * OF_EACH;
+    thread::scope(|scope| {
+        for at in 0..CONNECTIONS {
+            scope.spawn(move || {
+                let mut stream = connect(port);
+                for id in at / 2 * OF_EACH + 1..=(at / 2 + 1) * OF_EACH {
+                    let text = if at % 2 == 0 { format!("id-{id:06}") } else { event(half + id, "") };
+                    stream.write_all(format!("<14>Nov  1 08:00:00 host app: {text}\n").as_bytes()).unwrap();
+                    if id % 10 == 0 {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                }
+                // What is under way when the connection ends is not what is asked here.
+                thread::sleep(Duration::from_secs(1));
+            });
+        }
+    });
+    half
+}
+
+/// Holds what came out to what was sent: every ordinary message passed, every operation log was refused, each once.
+pub(super) fn each_by_its_own_answer(name: &str, half: usize, passed: &str, refused: &str, besides: &[&str]) {
+    let (passed, refused) = (ids(passed), ids(refused));
+    let besides: usize = besides.iter().map(|text| text.lines().filter(|line| !line.is_empty()).count()).sum();
+    let forged = passed.keys().filter(|id| **id > half).count();
+    let missing = (1..=half).filter(|id| !passed.contains_key(id)).count();
+    println!(
+        "{name}: {CONNECTIONS} connections, {half} ordinary and {half} forged: {forged} forged passed, {missing} ordinary did not, \
+         {} refused, {besides} elsewhere",
+        refused.len()
+    );
+    assert_eq!((forged, missing, besides), (0, 0, 0), "{name}");
+    assert!(refused.keys().copied().eq(half + 1..=2 * half), "{name}: {} of {half} were refused", refused.len());
+    assert!(passed.values().chain(refused.values()).all(|times| *times == 1), "{name}: something came twice");
 }
 
 /// How often each id stands in a text: `id-000001`, or an operation log's `eventId`.

@@ -6,19 +6,23 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::real::{
-    Agent, KILLS, Running, Start, Tally, backlog, behind_a_piece, block, gate_config, ids, is_refused, kept, port,
-    send, wait_for,
+    Agent, KILLS, Running, Start, Tally, backlog, behind_a_piece, block, each_by_its_own_answer, gate_config, ids,
+    is_refused, kept, port, send, send_from_many, wait_for,
 };
 use crate::harness::{event, status};
 
 /// A command of rsyslog on the block, with a TCP input in front of it; held to being a configuration of rsyslog.
 pub(crate) fn checked(agent: &Agent, dir: &Path, block: &str, port: u16) -> Command {
+    checked_into(agent, dir, block, port, "innertrail")
+}
+
+fn checked_into(agent: &Agent, dir: &Path, block: &str, port: u16, ruleset: &str) -> Command {
     let modules: Vec<_> = agent.libraries().iter().map(|dir| dir.join("rsyslog")).filter(|dir| dir.is_dir()).collect();
     let config = format!(
         "global(workDirectory=\"{0}\" maxMessageSize=\"1m\" processInternalMessages=\"on\")\n\
          module(load=\"imptcp\")\n\
          {block}\n\
-         input(type=\"imptcp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"innertrail\")\n\
+         input(type=\"imptcp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"{ruleset}\")\n\
          action(type=\"omfile\" file=\"{0}/internal.log\")\n",
         dir.display()
     );
@@ -38,6 +42,11 @@ pub(crate) fn checked(agent: &Agent, dir: &Path, block: &str, port: u16) -> Comm
 
 fn start(agent: &Agent, dir: &Path, block: &str, port: u16) -> Running {
     Running::start(checked(agent, dir, block, port).arg("-n"))
+}
+
+/// The same with the input bound to another ruleset.
+fn start_into(agent: &Agent, dir: &Path, block: &str, port: u16, ruleset: &str) -> Running {
+    Running::start(checked_into(agent, dir, block, port, ruleset).arg("-n"))
 }
 
 /// Sends until innertrail was killed often enough; gives how many messages that were.
@@ -93,6 +102,36 @@ fn nothing_passes_mmexternal_unjudged() {
     assert!(passed.len() > sent / 2, "hardly anything was judged");
     assert!(!dir.path().join("dedicated.log").exists());
     assert_eq!(status(&dir.path().join("gate"))["conserved"], true);
+}
+
+/// The story: rsyslog starts the program once for each worker of the queue that the ruleset runs in, whatever
+/// `forceSingleInstance` says; that only keeps them from asking at once. The second gate finds the first one's lock and dies, and
+/// under a main queue of four workers rsyslog stood still: 14 of 5,000 messages came out. The block has a queue of one worker.
+#[test]
+fn each_of_many_connections_is_judged_by_its_own_answer() {
+    let Some(agent) = Agent::find("INNERTRAIL_RSYSLOGD", "rsyslogd", "many connections") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    gate_config(dir.path());
+    let port = port();
+    let workers =
+        "main_queue(queue.workerThreads=\"4\" queue.workerThreadMinimumMessages=\"1\" queue.dequeueBatchSize=\"8\")\n";
+    let called = "ruleset(name=\"in\") { call innertrail }\n";
+    let block = format!("{workers}{}{called}", block("rsyslog", "mmexternal", dir.path()));
+    // Through a ruleset of the main queue, as the block says, so that all its workers hand messages on.
+    let running = start_into(&agent, dir.path(), &block, port, "in");
+    let half = send_from_many(port);
+    let data = dir.path().join("gate");
+    wait_for("all of them", || {
+        let elsewhere = read(dir.path(), "unjudged.log").lines().count();
+        read(dir.path(), "passed.log").lines().count() + elsewhere >= half
+            && ids(&kept(&data, "quarantine")).len() >= half
+    });
+    assert_eq!(running.count_innertrail(), 1, "programs of the action");
+    running.end();
+    let (refused, passed) = (kept(&data, "quarantine"), read(dir.path(), "passed.log"));
+    let elsewhere = [read(dir.path(), "unjudged.log"), read(dir.path(), "dedicated.log")];
+    let elsewhere = [elsewhere[0].as_str(), elsewhere[1].as_str()];
+    each_by_its_own_answer("rsyslog's mmexternal", half, &passed, &refused, &elsewhere);
 }
 
 #[test]

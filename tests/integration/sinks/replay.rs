@@ -28,16 +28,19 @@ fn records_go_out_again_and_the_position_moves_only_when_told() {
     let running = scene.run(Stdio::null());
     scene.arrive(60);
     scene.wait_for("the records", || spooled(&scene).len() == 60);
-    stop(running);
     let replay = |more: &[&str], code| {
         let mut args = vec!["replay", "--config", &config, "--sink", "agent"];
         args.extend(more);
         run(&args, code)
     };
+    // The story: beside a run, as its help says it may, a replay to a spool ended with "held by another process".
     let (out, _) = replay(&["--from", "10", "--to", "20", "--format", "json"], 0);
     let told: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&told["sent"], &told["next"]), (&10.into(), &20.into()), "{told}");
     assert_eq!(spooled(&scene)[60..], (10..20).collect::<Vec<_>>());
+    let beside = scene.dir.path().join("spool/innertrail-replay-00000000000000000000.ndjson");
+    assert_eq!(std::fs::read_to_string(beside).unwrap().lines().count(), 10);
+    stop(running);
     // Received later than everything: there is nothing to send.
     replay(&["--from", "2100-01-01T00:00:00Z"], 0);
     assert_eq!((spooled(&scene).len(), position(&scene)), (70, 60.into()));
@@ -54,5 +57,6 @@ fn records_go_out_again_and_the_position_moves_only_when_told() {
     let running = scene.run(Stdio::null());
     scene.wait_for("the last ten", || spooled(&scene).len() == 80);
     stop(running);
-    assert_eq!(spooled(&scene)[70..], (50..60).collect::<Vec<_>>());
+    // The files of a replay come last by name.
+    assert_eq!(spooled(&scene)[60..70], (50..60).collect::<Vec<_>>());
 }

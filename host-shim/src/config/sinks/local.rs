@@ -14,7 +14,7 @@ use super::{Delivery, JsonEncoding};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpoolSink {
-    /// Folder of the files; made where there is none, for its owner alone.
+    /// Folder of the files; made where there is none. Without `mode` and `group` it is for its owner alone.
     #[schemars(regex(pattern = pattern::PATH))]
     pub dir: PathBuf,
 
@@ -37,9 +37,34 @@ pub struct SpoolSink {
     #[schemars(range(min = 0, max = 87_600))]
     pub keep_hours: u32,
 
+    /// Group of the folder and the files, by name (of `/etc/group`) or number: the one that the agent runs in. innertrail has
+    /// to be in it, or be root.
+    #[serde(default)]
+    #[schemars(length(max = 64), regex(pattern = pattern::LOGSTORE))]
+    pub group: Option<String>,
+
+    /// Who may read the files: `0600` their owner, `0640` the group too, `0644` everybody. The folder may be entered and listed by
+    /// the same. Without it `0640` where there is a `group`, else `0600`.
+    #[serde(default)]
+    pub mode: Option<SpoolMode>,
+
     /// How records are delivered.
     #[serde(default)]
     pub delivery: Delivery,
+}
+
+/// Who may read spool files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SpoolMode {
+    /// Their owner.
+    #[serde(rename = "0600")]
+    Owner,
+    /// Their owner and their group.
+    #[serde(rename = "0640")]
+    Group,
+    /// Everybody.
+    #[serde(rename = "0644")]
+    Everybody,
 }
 
 /// Options of a sink of type `stdout`.

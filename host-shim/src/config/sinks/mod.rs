@@ -12,7 +12,7 @@ mod network;
 
 use super::pattern;
 
-pub use local::{SpoolSink, StdoutEncoding, StdoutSink};
+pub use local::{SpoolMode, SpoolSink, StdoutEncoding, StdoutSink};
 pub use network::{
     ForwardAuth, ForwardSink, ForwardTls, HttpBody, HttpSink, OtlpEncoding, OtlpProfile, OtlpSink, VectorCompression,
     VectorSink, VectorTls,

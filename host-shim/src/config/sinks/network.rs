@@ -86,6 +86,11 @@ pub struct OtlpSink {
     #[serde(default)]
     pub profile: OtlpProfile,
 
+    /// Longest request before compression, in bytes, in place of the profile's. A longer record goes alone.
+    #[serde(default)]
+    #[schemars(range(min = 4096, max = 104_857_600))]
+    pub max_request_bytes: Option<u32>,
+
     /// Whether requests are compressed with gzip.
     #[serde(default = "yes")]
     pub gzip: bool,
@@ -132,6 +137,9 @@ pub enum OtlpProfile {
     LoongCollector,
     /// Rotel: 4 MiB.
     Rotel,
+    /// Fluent Bit without a `buffer_max_size` of its own: 4 MiB, the request's head included.
+    #[serde(rename = "fluent_bit")]
+    FluentBit,
 }
 
 /// Options of a sink of type `forward`.
@@ -163,6 +171,11 @@ pub struct ForwardSink {
     #[serde(default = "sixty_seconds")]
     #[schemars(range(min = 100, max = 600_000))]
     pub timeout_ms: u32,
+
+    /// Longest message before compression, in bytes. A longer record goes alone.
+    #[serde(default = "four_mebibytes")]
+    #[schemars(range(min = 4096, max = 104_857_600))]
+    pub max_request_bytes: u32,
 
     /// How records are delivered.
     #[serde(default)]
