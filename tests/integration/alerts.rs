@@ -1,6 +1,6 @@
 //! `innertrail alerts`: the rules of the pack and of one's own, over files, events and a Logstore, through the executable.
 
-mod channels;
+pub(crate) mod channels;
 mod faults;
 mod kills;
 mod live;

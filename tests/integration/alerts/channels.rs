@@ -15,7 +15,7 @@ use http_double::{Double, Reply};
 /// The strict server of the channels' own tests.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../notify/tests/integration/http_double.rs"]
-mod http_double;
+pub(crate) mod http_double;
 
 /// Alerts are bursts in groups of six.
 const GROUPS: usize = 20;

@@ -14,13 +14,8 @@ use serde_json::Value;
 
 use super::oracle::judge;
 use super::scene::{Scene, free_port, stop};
+use crate::alerts::channels::http_double::{Double, Reply};
 use crate::harness::{query, run, status};
-use http_double::{Double, Reply};
-
-/// The strict server of the channels' own tests.
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../notify/tests/integration/http_double.rs"]
-mod http_double;
 
 /// The rule of the pack.
 const RULE: &str = include_str!("../../../alerts/packs/alibaba-cloud/rules/innertrail/innertrail-sink-waiting.yml");
