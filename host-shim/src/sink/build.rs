@@ -177,17 +177,18 @@ fn bytes(bytes: u32) -> usize {
 }
 
 fn spool(sink: &SpoolSink) -> SpoolConfig {
-    let readers = sink.mode.or(sink.group.as_ref().map(|_| SpoolMode::Group));
+    let readers = match (sink.mode, &sink.group) {
+        (SpoolMode::Auto, None) => None,
+        (SpoolMode::Auto, Some(_)) | (SpoolMode::Group, _) => Some(Readers::Group),
+        (SpoolMode::Owner, _) => Some(Readers::Owner),
+        (SpoolMode::Everybody, _) => Some(Readers::Everybody),
+    };
     SpoolConfig {
         prefix: sink.prefix.clone(),
         encoding: encoding(sink.encoding),
         rotate_bytes: sink.rotate_bytes,
         group: sink.group.clone(),
-        readers: readers.map(|mode| match mode {
-            SpoolMode::Owner => Readers::Owner,
-            SpoolMode::Group => Readers::Group,
-            SpoolMode::Everybody => Readers::Everybody,
-        }),
+        readers,
         keep: (sink.keep_hours > 0).then(|| Duration::from_secs(3_600 * u64::from(sink.keep_hours))),
         ..SpoolConfig::of(&sink.dir)
     }

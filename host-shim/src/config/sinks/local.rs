@@ -40,13 +40,12 @@ pub struct SpoolSink {
     /// Group of the folder and the files, by name (of `/etc/group`) or number: the one that the agent runs in. innertrail has
     /// to be in it, or be root.
     #[serde(default)]
-    #[schemars(length(max = 64), regex(pattern = pattern::LOGSTORE))]
+    #[schemars(length(max = 64), regex(pattern = pattern::ROLE))]
     pub group: Option<String>,
 
-    /// Who may read the files: `0600` their owner, `0640` the group too, `0644` everybody. The folder may be entered and listed by
-    /// the same. Without it `0640` where there is a `group`, else `0600`.
+    /// Who may read the files, and enter and list the folder.
     #[serde(default)]
-    pub mode: Option<SpoolMode>,
+    pub mode: SpoolMode,
 
     /// How records are delivered.
     #[serde(default)]
@@ -54,8 +53,12 @@ pub struct SpoolSink {
 }
 
 /// Who may read spool files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SpoolMode {
+    /// `0640` where there is a `group`, else `0600`.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
     /// Their owner.
     #[serde(rename = "0600")]
     Owner,
