@@ -32,7 +32,7 @@ impl Scene {
 
     fn start(&self, agent: &Agent) -> Running {
         let dir = self.dir.path();
-        let text = super::local(block("vector", "exec", dir), &[])
+        let text = super::local(&block("vector", "exec", dir), &[])
             .replace("[innertrail, ", &format!("[{BIN}, "))
             // A new group begins with the newest ten; here it is owed all of them.
             .replace("--group, vector,", "-n, \"1000000\", --group, vector,")
