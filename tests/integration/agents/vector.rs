@@ -32,11 +32,11 @@ pub(crate) fn find(test: &str) -> Option<Agent> {
 ///
 /// Those lines begin alike, so that what a killed Vector broke off can be told from what it wrote after that.
 pub(crate) fn configured(dir: &Path, seam: &str, ports: &[(u16, u16)]) -> PathBuf {
-    write(dir, "vector", &local(block("vector", seam, dir), ports))
+    write(dir, "vector", &local(&block("vector", seam, dir), ports))
 }
 
 /// A printed block, with these ports and files of `native_json`.
-pub(crate) fn local(block: String, ports: &[(u16, u16)]) -> String {
+pub(crate) fn local(block: &str, ports: &[(u16, u16)]) -> String {
     let plain = block.replace("codec: json", "codec: native_json").replace("-%Y-%m-%d.ndjson", ".ndjson");
     ports.iter().fold(plain, |text, (printed, own)| {
         let (printed, own) = (format!("127.0.0.1:{printed}\n"), format!("127.0.0.1:{own}\n"));

@@ -13,7 +13,7 @@ use crate::harness::{BIN, config, event, run};
 /// How often Vector is killed: each time, the group's lease has to run out.
 const KILLS: usize = 5;
 /// Records that wait for each of those kills.
-const BACKLOG: usize = 20_000;
+const BACKLOG: usize = 4_000;
 
 /// A trail that grows by a run at a time, and the block's file sink behind it.
 struct Scene {
@@ -32,7 +32,7 @@ impl Scene {
 
     fn start(&self, agent: &Agent) -> Running {
         let dir = self.dir.path();
-        let text = super::local(block("vector", "exec", dir), &[])
+        let text = super::local(&block("vector", "exec", dir), &[])
             .replace("[innertrail, ", &format!("[{BIN}, "))
             // A new group begins with the newest ten; here it is owed all of them.
             .replace("--group, vector,", "-n, \"1000000\", --group, vector,")
@@ -86,6 +86,8 @@ fn what_the_exec_block_loses_when_vector_dies_is_counted() {
         scene.arrive(BACKLOG);
         let (before, running) = (length(&scene.out()), scene.start(&agent));
         wait_for("work", || length(&scene.out()) > before);
+        // The group notes its place once a second, and a kill before that repeats instead.
+        thread::sleep(Duration::from_millis(1_500));
         running.kill();
     }
     scene.arrive(1);

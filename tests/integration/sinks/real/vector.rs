@@ -179,7 +179,7 @@ impl<'a> Around<'a> {
         let scene = Scene::new(&sink);
         let dir = scene.dir.path();
         fs::create_dir(dir.join("app")).unwrap();
-        let text = local(block("vector", "gate", dir), &[(6001, gate), (6002, end)])
+        let text = local(&block("vector", "gate", dir), &[(6001, gate), (6002, end)])
             .replace("/var/log/app", dir.join("app").to_str().unwrap())
             .replace("/var/log/others/%Y-%m-%d.ndjson", dir.join("others.ndjson").to_str().unwrap())
             .replace("/var/log/others.ndjson", dir.join("others.ndjson").to_str().unwrap())
