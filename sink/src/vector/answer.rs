@@ -76,6 +76,7 @@ mod tests {
     fn kind(refused: &Refused) -> &'static str {
         match refused {
             Refused::Later { .. } => "later",
+            Refused::Closed { .. } => "closed",
             Refused::Never { .. } => "never",
             Refused::Unclear { .. } => "unclear",
         }

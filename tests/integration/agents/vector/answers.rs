@@ -57,6 +57,7 @@ impl Vector {
             Err(Refused::Later { why, .. }) => ("later", why),
             Err(Refused::Never { why }) => ("never", why),
             Err(Refused::Unclear { why }) => ("unclear", why),
+            Err(Refused::Closed { why }) => ("closed", why),
         };
         format!("{kind}: {}", why.replace(&format!("http://127.0.0.1:{}: ", self.port), ""))
     }
