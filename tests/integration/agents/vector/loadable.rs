@@ -67,8 +67,8 @@ fn vector_loads_what_the_check_reads() {
         match (told, known) {
             (None, None) if case.code != 2 => loaded += 1,
             (Some(_), None) if case.code == 2 => {}
-            // The case is about an argument of the check.
-            (None, None) if name == "named-sink-missing" => {}
+            // One is about an argument of the check; of a key given twice Vector takes the last, and the check refuses the file.
+            (None, None) if ["double-key-json", "named-sink-missing"].contains(&name) => {}
             (Some(told), Some(why)) if told.contains(why) => {}
             // A Vector with few features.
             (Some(told), _) if FEW.iter().any(|few| told.contains(few)) => unknown.push(name.to_owned()),
