@@ -117,7 +117,7 @@ impl<'a> Visit<'a> for Found<'a, '_> {
 impl Found<'_, '_> {
     /// Whether a field of this name is an agent's own, and means nothing to any room.
     fn may_add(&self, name: &[u8]) -> bool {
-        name.is_ascii() && means_nothing(name) && !self.watch.contains(name, false) && !stands_for_ours(name)
+        name.is_ascii() && means_nothing(name) && !self.watch.contains(name, false) && !seal::is_ours(name)
     }
 
     /// Every field with its value.
@@ -135,19 +135,6 @@ impl Found<'_, '_> {
 
 fn is_plain(byte: u8) -> bool {
     byte >= b' ' && byte != b'"' && byte != b'\\'
-}
-
-/// [`seal::stands_for_ours`] for names of ASCII, without building any.
-fn stands_for_ours(name: &[u8]) -> bool {
-    let begins = |with: &[u8]| name.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
-    begins(b"it_")
-        || begins(b"__")
-        || name.eq_ignore_ascii_case(b"event")
-        || COLUMNS.iter().any(|column| {
-            let own = column.name.as_bytes();
-            own.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
-                && matches!(own.get(name.len()), None | Some(b'.'))
-        })
 }
 
 /// Whether the one event of a frame, whose mark was found to be valid, says beside the raw event what that says and all of it,

@@ -14,6 +14,7 @@ use crate::decode::Decoder;
 use crate::decode::raw_event::RawEvent;
 use crate::decode::scan::{MAX_DEPTH, Problem, Scanner, Token, TokenKind, Unwatched};
 use crate::decode::text::unescape;
+use crate::event::columns::COLUMNS;
 
 /// What an event claims, if it bears a mark at all.
 pub(super) fn claim(event: &RawEvent<'_>, place: u32) -> Option<Claim> {
@@ -244,13 +245,19 @@ const UNCOVERED: [&str; 8] =
 /// A name that a reader may take for one of innertrail's own: the same without regard to case, or the parent of one,
 /// as `userIdentity` is of `userIdentity.userName`. What else an agent adds is its own.
 fn stands_for_ours(key: &str) -> bool {
-    let key = key.to_lowercase();
-    key.starts_with("it_")
-        || key.starts_with("__")
-        || key == "event"
-        || crate::event::columns::COLUMNS.iter().any(|column| {
-            let name = column.name.to_lowercase();
-            name == key || name.strip_prefix(&key).is_some_and(|rest| rest.starts_with('.'))
+    is_ours(key.to_lowercase().as_bytes())
+}
+
+/// The same of a name that has no letters but those of ASCII, or is in lower case.
+pub(super) fn is_ours(name: &[u8]) -> bool {
+    let begins = |with: &[u8]| name.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+    begins(b"it_")
+        || begins(b"__")
+        || name.eq_ignore_ascii_case(b"event")
+        || COLUMNS.iter().any(|column| {
+            let own = column.name.as_bytes();
+            own.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+                && matches!(own.get(name.len()), None | Some(b'.'))
         })
 }
 
