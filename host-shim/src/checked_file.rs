@@ -10,6 +10,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// What was found in its place.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -55,5 +57,5 @@ pub(crate) fn write(path: &Path, body: &[u8]) -> io::Result<()> {
 }
 
 fn checksum(body: &[u8]) -> String {
-    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(body))
 }

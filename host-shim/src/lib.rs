@@ -21,6 +21,7 @@ pub mod exit;
 mod explain;
 pub mod fetch;
 pub mod gate;
+mod hex;
 pub mod journal;
 mod lag;
 pub mod layout;

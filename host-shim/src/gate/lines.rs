@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::{Gate, GateError, MAX_FRAME, NAME, refused};
 use crate::accounting::push;
 use crate::clock;
+use crate::hex::hex;
 use crate::layout;
 use crate::runtime::Input;
 use crate::runtime::wit::transform::{Codec, Encoding, Fault, Frame, Provenance, Reason, Route, Routed};
@@ -211,7 +212,7 @@ impl Verdict {
             Route::Quarantine => "quarantine",
         };
         let reason = self.reason.map(|reason| format!(",\"reason\":\"{}\"", layout::reason(reason)));
-        let line: String = line.iter().map(|b| format!("{b:02x}")).collect();
+        let line = hex(line);
         let reason = reason.unwrap_or_default();
         format!("{{\"$!\":{{\"innertrail\":{{\"route\":\"{route}\"{reason},\"line\":\"{line}\"}}}}}}")
     }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use innertrail_logstore::Store;
 use innertrail_logstore::sealed::{Digest, FileKind, Newest, SealedFile, path};
 
+use crate::hex::hex;
+
 /// One file to copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
@@ -171,11 +173,6 @@ fn sealed(file: &SealedFile, newest: &Newest, look_first: bool) -> Item {
             FileKind::Tile => Class::Tile,
         },
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The hash that [`hex`] has written.

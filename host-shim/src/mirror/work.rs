@@ -16,9 +16,10 @@ use innertrail_logstore::sealed::{self, Newest};
 
 use super::cause::Trouble;
 use super::note::{Note, Progress};
-use super::plan::{Facts, Item, Walk, Want, hex, is_copied, unhex};
+use super::plan::{Facts, Item, Walk, Want, is_copied, unhex};
 use super::ship::{From, Ship, Shipped};
 use crate::clock;
+use crate::hex::hex;
 use crate::sink::parking::Parked;
 
 /// The first pause after something went wrong.

@@ -7,8 +7,8 @@ use super::bindings::PluginPre;
 use super::engine::Runtime;
 use super::inspect::{self, SUPPORTED_VERSION};
 use super::limits::Limits;
+use crate::hex::hex;
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use wasmtime::component::{Component, Linker};
@@ -200,12 +200,4 @@ fn compile(runtime: &Runtime, bytes: &[u8]) -> Result<PluginPre<Limits>, Refused
 /// wasmtime's messages may span lines; a log line may not.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
